@@ -1,0 +1,89 @@
+"""What the public functions ask of their arguments, and the errors that say so.
+
+Every check takes the argument's name first, so that the message can name it, and returns
+the argument in the form that the function computes with.
+"""
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+
+def real_array(name: str, value: Any, *, ndim: int | tuple[int, ...] | None = None) -> np.ndarray:
+    """Return `value` as a finite, non-empty array of floats with `ndim` axes.
+
+    float32 stays float32; integers and booleans become float64.
+    Raises TypeError if the entries are not real numbers, ValueError for anything else.
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    if array.dtype == object:
+        try:
+            array = array.astype(float)
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} must hold real numbers, but some entries are not numbers") from None
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"{name} must hold real numbers, but its type is {array.dtype}")
+    if array.dtype.kind != "f" or array.dtype.itemsize < 4:
+        array = array.astype(float)
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    if allowed is not None and array.ndim not in allowed:
+        expected = " or ".join(map(str, allowed))
+        raise ValueError(f"{name} must have {expected} dimension(s), but its shape is {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} must not be empty, but its shape is {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, but it contains NaN or infinity")
+    return array
+
+
+def same_length(first: str, a: np.ndarray, second: str, b: np.ndarray) -> None:
+    """Raise ValueError unless `a` and `b` have as many rows as each other."""
+    if len(a) != len(b):
+        raise ValueError(f"{first} and {second} must have the same length, but they have {len(a)} and {len(b)}")
+
+
+def real(name: str, value: Any) -> float:
+    """Return `value` as a finite float; raises TypeError for what is no real number."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a real number, but it is {value!r}")
+    if not np.isfinite(value):
+        raise ValueError(f"{name} must be finite, but it is {value!r}")
+    return float(value)
+
+
+def positive(name: str, value: Any) -> float:
+    """Return `value` as a float greater than zero."""
+    number = real(name, value)
+    if number <= 0:
+        raise ValueError(f"{name} must be greater than 0, but it is {value!r}")
+    return number
+
+
+def fraction(name: str, value: Any) -> float:
+    """Return `value` as a float in [0, 1)."""
+    number = real(name, value)
+    if not 0 <= number < 1:
+        raise ValueError(f"{name} must be at least 0 and less than 1, but it is {value!r}")
+    return number
+
+
+def count(name: str, value: Any, *, minimum: int = 1) -> int:
+    """Return `value` as an int that is at least `minimum`."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be a whole number, but it is {value!r}")
+    if value < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, but it is {value!r}")
+    return int(value)
+
+
+def one_of(name: str, value: Any, options: Iterable[str]) -> str:
+    """Return `value` if it is one of `options`."""
+    options = list(options)
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, but it is {value!r}")
+    return value
