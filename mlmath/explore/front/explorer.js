@@ -1,0 +1,281 @@
+// An explorer: controls, panels with marks that move over a drawn stage, and read-outs.
+// `render` builds it from the widget's state (see explorer.py); loops/*.js say what moves, and how.
+
+const loops = {};                 // name -> (program, data) => { frame(values), actions? }
+const REACH = 1e4;                // marks are drawn at most this far outside the picture
+
+const html = (name, properties = {}, ...children) => {
+  const node = Object.assign(document.createElement(name), properties);
+  node.append(...children);
+  return node;
+};
+const svg = (name, attributes = {}) => {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  return node;
+};
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+// Numbers as a reader writes them: 0.01235, −1.2×10⁻⁵; what is no finite number diverges.
+const superscript = text => text.replace(/./g, c => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(c)]);
+function show(value) {
+  if (typeof value === "string") return value;
+  if (!Number.isFinite(value)) return "diverges";
+  const size = Math.abs(value), scientific = size !== 0 && (size < 1e-3 || size >= 1e5);
+  const [digits, power] = scientific ? value.toExponential(2).split("e") : [value.toPrecision(4)];
+  return (+digits + (power ? "×10" + superscript(power.replace("+", "")) : "")).replace(/^-/, "−");
+}
+
+// ---- from data to picture -------------------------------------------------------------------------------
+
+const place = (axis, value) => {
+  const at = axis.offset + axis.scale * (axis.log ? Math.log10(Math.max(value, 1e-300)) : value);
+  return Number.isNaN(at) ? REACH : clamp(at, -REACH, REACH);
+};
+const value = (axis, at) => {
+  const number = (at - axis.offset) / axis.scale;
+  return clamp(axis.log ? 10 ** number : number, Math.min(axis.low, axis.high), Math.max(axis.low, axis.high));
+};
+
+const outlines = {                // mark kind -> the `d` of an SVG path, from the mark's data
+  path: (points, x, y) => {
+    let d = "";
+    for (const point of points) d += (d ? "L" : "M") + x(point[0]).toFixed(2) + " " + y(point[1]).toFixed(2);
+    return d;
+  },
+  points: (points, x, y) => points.map(([a, b]) => `M${x(a).toFixed(2)} ${y(b).toFixed(2)}h0`).join(""),
+  segments: (segments, x, y) =>
+    segments.map(([a, b, c, d]) => `M${x(a).toFixed(2)} ${y(b).toFixed(2)}L${x(c).toFixed(2)} ${y(d).toFixed(2)}`).join(""),
+  squares: (squares, x, y) => squares.map(([a, from, to, toward]) => {  // as wide as they are high, whatever the axes' units
+    const side = (y(to) - y(from)).toFixed(2);
+    return `M${x(a).toFixed(2)} ${y(from).toFixed(2)}v${side}h${toward * Math.abs(side)}V${y(from).toFixed(2)}z`;
+  }).join(""),
+};
+
+// ---- panels ---------------------------------------------------------------------------------------------
+
+let serial = 0;
+
+class Panel {
+  constructor(explorer, spec, pictures) {
+    Object.assign(this, { explorer, spec, pictures, layers: pictures.map((picture, i) => this.layer(spec, picture, spec.axes[i])) });
+  }
+
+  layer(spec, picture, { x, y }) {
+    const id = `explorer-clip-${serial++}`, clip = svg("clipPath", { id }), group = svg("g", { "clip-path": `url(#${id})` });
+    const [left, right] = [place(x, x.low), place(x, x.high)], [bottom, top] = [place(y, y.low), place(y, y.high)];
+    const box = { x: Math.min(left, right), y: Math.min(top, bottom), width: Math.abs(right - left), height: Math.abs(bottom - top) };
+    clip.append(svg("rect", box));
+    picture.append(clip, group);
+    return { x, y, picture, group, marks: {} };
+  }
+
+  draw(marks, values) {
+    const shown = this.spec.switch ? this.explorer.control(this.spec.switch).options.indexOf(values[this.spec.switch]) : 0;
+    this.layers.forEach((layer, i) => layer.picture.classList.toggle("on", i === shown));
+    const layer = this.layers[shown], x = a => place(layer.x, a), y = b => place(layer.y, b);
+    for (const [name, mark] of Object.entries(this.spec.marks)) {
+      if (mark.kind === "handle") this.handles(layer, name, mark, marks[name] ?? []);
+      else {
+        const path = layer.marks[name] ??= layer.group.appendChild(svg("path", {
+          class: `mark ${mark.kind} color-${mark.color}`,
+          style: ["width", "dash", "opacity"].filter(key => key in mark).map(key => `--${key}:${mark[key]}`).join(";"),
+        }));
+        path.setAttribute("d", outlines[mark.kind](marks[name] ?? [], x, y));
+      }
+    }
+  }
+
+  handles(layer, name, mark, points) {
+    const knobs = layer.marks[name] ??= [];
+    while (knobs.length > points.length) knobs.pop().remove();
+    while (knobs.length < points.length) knobs.push(this.knob(layer, mark, knobs.length));
+    points.forEach(([a, b], i) => {
+      const knob = knobs[i];
+      knob.at = [a, b];
+      knob.setAttribute("transform", `translate(${place(layer.x, a).toFixed(2)} ${place(layer.y, b).toFixed(2)})`);
+      knob.setAttribute("aria-valuenow", Number.isFinite(a) ? a : 0);
+      knob.setAttribute("aria-valuetext", `${show(a)}, ${show(b)}`);
+    });
+  }
+
+  knob(layer, mark, index) {
+    const label = this.explorer.many(mark) ? `${mark.label} ${index + 1}` : mark.label;
+    const knob = svg("g", { class: `handle color-${mark.color}`, tabindex: 0, role: "slider", "aria-label": label });
+    knob.append(svg("circle", { r: 22, class: "reach" }), svg("circle", { r: 6, class: "knob" }));
+    const move = (a, b) => this.explorer.change(this.explorer.moved(mark, index, [a, b]));
+    const span = axis => place(axis, axis.high) - place(axis, axis.low);
+    const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    knob.addEventListener("keydown", event => {
+      if (!(event.key in arrows)) return;
+      event.preventDefault();
+      const step = event.shiftKey ? 0.1 : 0.02, [right, up] = arrows[event.key];
+      const nudged = (axis, at, by) => value(axis, place(axis, at) + by * step * span(axis));
+      move(nudged(layer.x, knob.at[0], right), nudged(layer.y, knob.at[1], up));
+    });
+    knob.addEventListener("pointerdown", event => { event.preventDefault(); knob.focus(); knob.setPointerCapture(event.pointerId); });
+    knob.addEventListener("pointermove", event => {
+      if (!knob.hasPointerCapture(event.pointerId)) return;
+      const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(layer.picture.getScreenCTM().inverse());
+      move(value(layer.x, x), value(layer.y, y));
+    });
+    return layer.picture.appendChild(knob);
+  }
+}
+
+// ---- controls -------------------------------------------------------------------------------------------
+
+const kinds = {                   // control kind -> its node, and how it shows a value
+  slider(explorer, { name, label, low, high, step, log }) {
+    const [from, to] = log ? [Math.log10(low), Math.log10(high)] : [low, high];
+    const input = html("input", { type: "range", min: from, max: to, step: step || (to - from) / 200, name });
+    const output = html("output");
+    output.setAttribute("aria-live", "off");
+    input.addEventListener("input", () => {
+      explorer.stop();
+      const number = log ? +(10 ** input.value).toPrecision(3) : +input.value;
+      explorer.change({ [name]: number });
+    });
+    const update = value => {
+      input.value = log ? Math.log10(value) : value;
+      output.value = show(value);
+      input.setAttribute("aria-valuetext", output.value);
+    };
+    return { node: html("label", { className: "slider" }, html("span", {}, label, output), input), update };
+  },
+  number(explorer, { name, label }) {
+    const input = html("input", { type: "number", step: "any", name });
+    input.addEventListener("input", () => explorer.change({ [name]: input.value === "" ? null : +input.value }));
+    const update = value => { if (value !== (input.value === "" ? null : +input.value)) input.value = value ?? ""; };
+    return { node: html("label", { className: "number" }, html("span", {}, label), input), update };
+  },
+  choice(explorer, { name, label, options }) {
+    const select = html("select", { name }, ...options.map(option => html("option", { value: option }, option)));
+    select.addEventListener("input", () => explorer.change({ [name]: select.value }));
+    return { node: html("label", { className: "choice" }, html("span", {}, label), select), update: value => { select.value = value; } };
+  },
+  switch(explorer, { name, label, color }) {
+    const input = html("input", { type: "checkbox", name });
+    input.addEventListener("input", () => explorer.change({ [name]: input.checked }));
+    const node = html("label", { className: color === null ? "switch" : `switch color-${color}` }, input, html("span", {}, label));
+    return { node, update: value => { input.checked = value; } };
+  },
+  button(explorer, { name, label }) {
+    const node = html("button", { type: "button", name }, label);
+    node.addEventListener("click", () => explorer.change(explorer.loop.actions[name](explorer.values())));
+    return { node };
+  },
+  play(explorer, { name, label, target, seconds }) {
+    const node = html("button", { type: "button", name }, label), { low, high } = explorer.control(target);
+    let playing = null;
+    const stop = () => { playing = null; node.textContent = label; };
+    const tick = now => {
+      if (!playing) return;
+      const gone = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1 : (now - playing.since) / (1000 * seconds);
+      explorer.change({ [target]: Math.round(playing.from + gone * (high - low)) });
+      if (explorer.values()[target] >= high) stop();
+      else requestAnimationFrame(tick);
+    };
+    node.addEventListener("click", () => {
+      if (playing) return stop();
+      const now = explorer.values()[target];
+      playing = { since: performance.now(), from: now >= high ? low : now };
+      node.textContent = "Pause";
+      requestAnimationFrame(tick);
+    });
+    return { node, stop };
+  },
+};
+
+// ---- the explorer ---------------------------------------------------------------------------------------
+
+class Explorer {
+  constructor(model, figure) {
+    const spec = model.get("spec"), functions = [...model.get("program").matchAll(/^function (\w+)/gm)].map(match => match[1]);
+    const helpers = { sigmoid, softplus, logaddexp, logsumexp, heaviside, power };
+    const program = new Function(...Object.keys(helpers), `${model.get("program")}\nreturn { ${functions.join(", ")} };`);
+    Object.assign(this, { model, figure, spec, frames: 0, waiting: false, loop: loops[spec.loop](program(...Object.values(helpers)), spec.data) });
+
+    const caption = figure.querySelector("figcaption"), pictures = figure.querySelectorAll(".panels > .panel");
+    this.panels = spec.panels.map((panel, i) => new Panel(this, panel, [...pictures[i].querySelectorAll("svg")]));
+    const shown = spec.controls.filter(control => control.kind in kinds);
+    this.controls = Object.fromEntries(shown.map(control => [control.name, kinds[control.kind](this, control)]));
+    this.outputs = Object.fromEntries(Object.keys(spec.readouts).map(name => [name, html("output", { name })]));
+    const lines = Object.entries(spec.readouts).map(([name, label]) => html("span", {}, `${label} `, this.outputs[name]));
+    caption.before(
+      html("div", { className: "readouts" }, ...lines),
+      html("div", { className: "controls" }, ...Object.values(this.controls).map(control => control.node)),
+    );
+    for (const { name, kind } of spec.controls)
+      if (!["button", "play"].includes(kind)) model.on(`change:${name}`, () => this.schedule());
+    this.redraw();
+    figure.dataset.ready = "true";
+  }
+
+  control(name) { return this.spec.controls.find(control => control.name === name); }
+  values() {
+    const kept = this.spec.controls.filter(({ kind }) => !["button", "play"].includes(kind));
+    return Object.fromEntries(kept.map(({ name }) => [name, this.model.get(name)]));
+  }
+  many(mark) { return this.control(mark.moves[0]).kind === "points"; }
+  stop() { for (const { stop } of Object.values(this.controls)) stop?.(); }
+
+  moved(mark, index, [a, b]) {    // what changes when handle `index` of `mark` goes to (a, b)
+    const [first, second] = mark.moves, { kind } = this.control(first);
+    if (kind === "point") return { [first]: [a, b] };
+    if (kind === "points") return { [first]: this.model.get(first).map((point, i) => (i === index ? [a, b] : point)) };
+    return second ? { [first]: a, [second]: b } : { [first]: a };
+  }
+
+  change(values) {                // the reader changed something: tell the model, draw in the next frame
+    for (const [name, value] of Object.entries(values)) {
+      const { kind, low, high } = this.control(name);
+      this.model.set(name, kind === "slider" ? clamp(value, low, high) : value);
+    }
+    this.schedule(true);
+  }
+
+  schedule(save = false) {
+    this.save ||= save;
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      if (this.save) this.model.save_changes();
+      this.save = false;
+      this.redraw();
+    });
+  }
+
+  redraw() {
+    const values = this.values(), { marks, readouts } = this.loop.frame(values);
+    for (const panel of this.panels) panel.draw(marks, values);
+    for (const [name, output] of Object.entries(this.outputs)) {
+      output.parentNode.hidden = readouts[name] === undefined;
+      output.value = output.parentNode.hidden ? "" : show(readouts[name]);
+    }
+    for (const [name, control] of Object.entries(this.controls)) control.update?.(values[name]);
+    this.figure.dataset.frame = ++this.frames;
+  }
+}
+
+function render({ model, el }) {
+  const figure = el.closest("figure.explorer") ?? el.appendChild(build(model));
+  figure.explorer = new Explorer(model, figure);
+  return () => figure.explorer.stop();
+}
+
+function build(model) {           // in a notebook there is no prepared page: lay out the figure as static.py does
+  const spec = model.get("spec"), panels = html("div", { className: "panels" });
+  spec.panels.forEach((panel, i) => {
+    const node = html("div", { className: "panel", role: "group", ariaLabel: panel.label });
+    for (const text of model.get("stages")[i]) {
+      const picture = new DOMParser().parseFromString(text.slice(text.indexOf("<svg")), "image/svg+xml").documentElement;
+      node.append(document.importNode(picture, true));
+    }
+    panels.append(node);
+  });
+  const figure = html("figure", { className: "explorer" }, panels, html("figcaption", {}, spec.caption));
+  figure.dataset.explorer = spec.name;
+  return figure;
+}

@@ -1,0 +1,138 @@
+"""The explorers in Python: controls as traits, the reader's own data and losses, and errors that speak."""
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from mlmath import explore
+from mlmath.exercises import ask, check
+from mlmath.explore import static
+
+x, y, t = sp.symbols("x y t", real=True)
+EXPLORERS = ["bowl", "conditioning", "descent", "first_descent", "fit_a_line", "polynomial", "rate_1d", "sgd"]
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_an_explorer_is_the_same_each_time_and_says_who_it_is_in_a_line(name):
+    one, two = (getattr(explore, name)() for _ in range(2))
+    assert repr(one) == repr(two)
+    assert repr(one).startswith(f"<{name.replace('_', '-')}: ")
+    assert len(repr(one)) < 300
+    assert one.stages == two.stages
+    assert one.program == two.program
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_the_first_frame_can_be_seen_without_a_script(name):
+    page = static.figure(getattr(explore, name)().get_state(), "p")
+    assert f'data-explorer="{name.replace("_", "-")}"' in page
+    assert 'class="first-frame"' in page
+    assert static.NO_SCRIPT in page
+    assert "#10141a" not in page, "ink follows the page's theme"
+
+
+def test_a_control_is_a_trait():
+    race = explore.descent()
+    race.rate = 0.1
+    race.loss = "Himmelblau"
+    race.start = (1, 2)
+    race.adam = False
+    race.steps = 20
+    assert (race.rate, race.loss, race.start, race.adam, race.steps) == (0.1, "Himmelblau", [1.0, 2.0], False, 20)
+    assert "rate=0.1" in repr(race)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "message"),
+    [
+        ("rate", 0, ValueError, "rate must be between 0.0001 and 1"),
+        ("rate", float("nan"), ValueError, "rate must be finite"),
+        ("rate", "fast", TypeError, "rate must be a real number"),
+        ("steps", -1, ValueError, "steps must be between 0 and 200"),
+        ("loss", "Ackley", ValueError, "loss must be one of 'narrow valley', 'Rosenbrock'"),
+        ("start", [1, 2, 3], ValueError, r"start must be a point \(x, y\)"),
+        ("start", [1, np.inf], ValueError, "start must be finite"),
+        ("start", "here", TypeError, "start must hold real numbers"),
+        ("adam", "yes", TypeError, "adam must be True or False"),
+    ],
+)
+def test_a_control_says_what_it_takes(name, value, error, message):
+    with pytest.raises(error, match=message):
+        setattr(explore.descent(), name, value)
+
+
+def test_the_readers_own_loss():
+    race = explore.descent((1 - t) ** 2 + 3 * y**4, (t, y), start=(-1, 1), rate=0.05, xlim=(-2, 2), ylim=(-1.5, 1.5))
+    assert race.start == [-1.0, 1.0]
+    assert race.loss == "your loss"
+    assert "function gradient0([t, y])" in race.program
+    hill = explore.rate_1d(t**4 - t**2, t, start=-1.2, rate=0.05, xlim=(-1.5, 1.5))
+    assert hill.rate == 0.05
+
+
+def test_the_readers_own_data():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=30)
+    b = 2 * a + 1 + rng.normal(size=30)
+    assert explore.fit_a_line(a, b).points == np.column_stack([a, b]).tolist()
+    assert explore.sgd(a, b).batch_size == 4
+    assert explore.polynomial(a, b).degree == 3
+
+
+@pytest.mark.parametrize("explorer", [explore.fit_a_line, explore.sgd, explore.polynomial])
+@pytest.mark.parametrize(
+    ("a", "b", "error", "message"),
+    [
+        ([1.0, 2, 3, 4], [1.0, 2, 3], ValueError, "x and y must have the same length"),
+        ([], [], ValueError, "x must not be empty"),
+        ([1.0, 2, 3, np.nan], [1.0, 2, 3, 4], ValueError, "x must be finite"),
+        ([1.0, 2, 3, 4], [1.0, 2, np.inf, 4], ValueError, "y must be finite"),
+        ([1j, 2, 3, 4], [1.0, 2, 3, 4], TypeError, "x must hold real numbers"),
+        (["a", "b", "c", "d"], [1.0, 2, 3, 4], TypeError, "x must hold real numbers"),
+        ([[1.0, 2], [3, 4]], [1.0, 2], ValueError, "x must have 1 dimension"),
+        ([5.0, 5, 5, 5], [1.0, 2, 3, 4], ValueError, "x must have at least . different values, but it has 1"),
+        ([1.0], [1.0], ValueError, "x must have at least . different values, but it has 1"),
+        ([1.0, 2, 3, 4], None, ValueError, "y must have 1 dimension"),
+    ],
+)
+def test_data_explorers_say_what_they_take(explorer, a, b, error, message):
+    with pytest.raises(error, match=message):
+        explorer(a, b)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: explore.descent("x +", (x, y)), TypeError, "loss must be a SymPy expression"),
+        (lambda: explore.descent(x * t, (x, y)), ValueError, "loss must depend on x, y only"),
+        (lambda: explore.descent(x**2, (x,)), ValueError, "variables must be two SymPy symbols"),
+        (lambda: explore.descent(x**2, ("x", "y")), TypeError, "variables must be SymPy symbols"),
+        (lambda: explore.descent(x**2 + y**2, (x, y), xlim=(1, 1)), ValueError, "xlim must be a pair"),
+        (lambda: explore.descent(x**2 + y**2, (x, y), rate=-1), ValueError, "rate must be greater than 0"),
+        (lambda: explore.descent(x**2 + y**2, (x, y), start=(1, "a")), TypeError, "start must hold real numbers"),
+        (lambda: explore.descent(sp.log(-1 - x**2), (x, y)), ValueError, "loss must be finite somewhere"),
+        (lambda: explore.rate_1d(x**2, y), ValueError, "loss must depend on y only"),
+        (lambda: explore.rate_1d(x**2), TypeError, "variables must be SymPy symbols"),
+        (lambda: explore.rate_1d(x**2, x, rate=0), ValueError, "rate must be greater than 0"),
+        (lambda: explore.rate_1d(x**2, x, start="left"), TypeError, "start must be a real number"),
+        (lambda: explore.rate_1d(x**2, x, start=9), ValueError, "start must be between"),
+        (lambda: explore.rate_1d(x**2, x, xlim=(3, 1)), ValueError, "xlim must be a pair"),
+        (lambda: ask("b", np.nan, hint=""), ValueError, "answer must be finite"),
+        (lambda: ask("b", 1.0, hint="", tolerance=0), ValueError, "tolerance must be greater than 0"),
+    ],
+)
+def test_explorers_say_what_they_take(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_check_tells_right_from_not_yet(capsys):
+    check(lambda a: a**2, lambda a: a * a, [(2.0,), (3.0,)], hint="square it")
+    check(lambda a: 2 * a, lambda a: a * a, [(2.0,), (3.0,)], hint="square it")
+    check(lambda a: None, lambda a: a * a, [(2.0,)], hint="square it")
+    check(lambda a: a.sum(), lambda a: a, [(np.ones(3),)], hint="keep the shape")
+    right, wrong, nothing, shape = capsys.readouterr().out.splitlines()
+    assert right == "Right, in all 2 cases."
+    assert wrong == "Not yet: for (3) the answer is 9, yours is 6. Hint: square it"
+    assert nothing == "Not yet: for (2) the answer is 4, yours is None. Hint: square it"
+    assert shape.startswith("Not yet: for ([1. 1. 1.])")
