@@ -1,4 +1,4 @@
-"""The explorers in a browser: their numbers are mlmath's, and every control works on every page of the built book."""
+"""The explorers in a browser: their numbers are mlmath's."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,6 @@ def test_the_race_runs_as_mlmath_does(play, name):
             if run.outcome == "converged":  # at a gradient of exactly 0 the page stays where it is
                 continue
             drawn = frame["marks"][f"path_{method}"]
-            print(method, setting, run)
             close(drawn[: run.steps + 1], run.iterates)
             close(frame["marks"][f"loss_{method}"], np.column_stack([np.arange(run.steps + 1), run.losses]))
             diverged += run.outcome == "diverged"

@@ -192,7 +192,7 @@ const kinds = {                   // control kind -> its node, and how it shows 
 class Explorer {
   constructor(model, figure) {
     const spec = model.get("spec"), functions = [...model.get("program").matchAll(/^function (\w+)/gm)].map(match => match[1]);
-    const helpers = { sigmoid, softplus, logaddexp, logsumexp, heaviside, power };
+    const helpers = { sigmoid, softplus, logaddexp, logsumexp, heaviside, power, square, cube };
     const program = new Function(...Object.keys(helpers), `${model.get("program")}\nreturn { ${functions.join(", ")} };`);
     Object.assign(this, { model, figure, spec, frames: 0, waiting: false, loop: loops[spec.loop](program(...Object.values(helpers)), spec.data) });
 

@@ -27,3 +27,11 @@ function power(base, exponent) {
   const one = base === 1 || (base === -1 && Math.abs(exponent) === Infinity);
   return one ? 1 : Math.pow(base, exponent);
 }
+
+function square(x) {
+  return x * x;
+}
+
+function cube(x) {
+  return x * x * x;
+}

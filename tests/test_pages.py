@@ -1,0 +1,248 @@
+"""The explorers on the pages of the built book: every control works, by mouse, by finger and by keyboard."""
+
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from mlmath.explore import static
+from tools.serve import server
+
+PAGES = ["index", "refresher", "linear-regression", "gradient-descent"]
+SIZES = [(1280, 800), (360, 780)]
+LOCAL = ("http://127.0.0.1:", "file://", "data:", "blob:")
+
+
+@pytest.fixture(scope="module", params=["http", "file"])
+def address(request, book: Path):
+    """Where the book's pages are: served, or opened from disk."""
+    if request.param == "file":
+        yield f"{book.as_uri()}/book/"
+        return
+    with server(book) as http:
+        Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_port}/book/"
+        http.shutdown()
+
+
+class Reader:
+    """Somebody who reads a page of the book, and notes what goes wrong."""
+
+    def __init__(self, chromium, address: str, **context):
+        self.context = chromium.new_context(**context)
+        self.page, self.wrong = self.context.new_page(), []
+        self.page.on("console", lambda said: self.wrong.append(said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", lambda asked: None if asked.url.startswith(LOCAL) else self.wrong.append(asked.url))
+        self.page.goto(address)
+        self.page.wait_for_function(
+            "[...document.querySelectorAll('figure.explorer')].every(f => f.dataset.ready === 'true')"
+        )
+        self.figures = self.page.locator("figure.explorer").all()
+
+    def redraws(self, figure, act, *to) -> None:
+        """Do something to an explorer and see it redrawn, with no NaN in it."""
+        before = int(figure.get_attribute("data-frame"))
+        act(*to)
+        element = figure.element_handle()
+        self.page.wait_for_function("([figure, n]) => +figure.dataset.frame > n", arg=[element, before], timeout=2000)
+        assert not figure.evaluate("figure => /NaN|undefined|Infinity/.test(figure.innerHTML)"), figure.inner_text()
+
+
+def drag(page, knob) -> None:
+    box = knob.locator(".reach").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 9, y + 7, steps=2)
+    page.mouse.up()
+
+
+def by_mouse(reader: Reader, figure) -> int:
+    """Move every control of an explorer by mouse; return how many there are."""
+    page, moved = reader.page, 0
+    for slider in figure.locator("input[type=range]").all():
+        slider.scroll_into_view_if_needed()
+        box = slider.bounding_box()
+        for share in (0.8, 0.35):
+            reader.redraws(figure, page.mouse.click, box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+        moved += 1
+    for choice in figure.locator("select").all():
+        for option in choice.locator("option").all_inner_texts()[::-1]:
+            reader.redraws(figure, choice.select_option, option)
+        moved += 1
+    for switch in figure.locator("input[type=checkbox]").all():
+        for _ in range(2):
+            reader.redraws(figure, switch.click)
+        moved += 1
+    for number in figure.locator("input[type=number]").all():
+        for text in ("0.25", "-3", ""):
+            reader.redraws(figure, number.fill, text)
+        moved += 1
+    for knob in figure.locator("[role=slider]").all():
+        knob.scroll_into_view_if_needed()
+        reader.redraws(figure, drag, page, knob)
+        moved += 1
+    for button in figure.locator("button").all():
+        reader.redraws(figure, button.click)
+        if button.inner_text() == "Pause":
+            button.click()
+            assert button.inner_text() == "Play"
+        moved += 1
+    return moved
+
+
+def by_keyboard(reader: Reader, figure) -> int:
+    """Reach and move every control of an explorer by the keyboard alone; return how many there are."""
+    page = reader.page
+    figure.evaluate(FOCUS_BEFORE)
+    reached, end = [], figure.locator("input, select, button, [role=slider]").count()
+    while len(reached) < end:
+        page.keyboard.press("Tab")
+        kind = page.evaluate("document.activeElement.type ?? document.activeElement.getAttribute('role')")
+        assert figure.evaluate("figure => figure.contains(document.activeElement)"), f"Tab leaves after {reached}"
+        reached.append(kind)
+        keys = {"range": ["ArrowLeft", "End"], "select-one": ["ArrowUp"], "checkbox": ["Space", "Space"]}
+        keys |= {"number": ["2"], "button": ["Enter"], "slider": ["ArrowRight", "Shift+ArrowUp"]}
+        if kind == "select-one" and page.evaluate("document.activeElement.selectedIndex") == 0:
+            keys["select-one"] = ["ArrowDown"]
+        if kind == "range" and page.evaluate("+document.activeElement.value === +document.activeElement.min"):
+            keys["range"] = ["ArrowRight"]
+        for key in keys[kind]:
+            if not (key == "End" and page.evaluate("document.activeElement.value === document.activeElement.max")):
+                reader.redraws(figure, page.keyboard.press, key)
+        if kind == "button" and page.evaluate("document.activeElement.textContent") == "Pause":
+            page.keyboard.press("Enter")
+    return end
+
+
+# Put the focus just before the explorer, so that the next Tab goes to its first control.
+FOCUS_BEFORE = """figure => {
+  const mark = document.createElement("span");
+  mark.tabIndex = -1;
+  figure.before(mark);
+  mark.focus();
+  mark.remove();
+}"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_control_works(chromium, address, name):
+    reader = Reader(chromium, f"{address}{name}.html")
+    assert reader.figures
+    for width, height in SIZES:
+        reader.page.set_viewport_size({"width": width, "height": height})
+        for theme in ("light", "dark"):
+            reader.page.emulate_media(color_scheme=theme)
+            for figure in reader.figures:
+                drive = by_mouse if (theme == "light") == (width == 1280) else by_keyboard
+                assert drive(reader, figure) > 0
+                assert figure.evaluate("f => f.scrollWidth <= f.clientWidth + 1"), "nothing sticks out"
+    assert reader.wrong == []
+    reader.context.close()
+
+
+def test_every_explorer_of_the_first_chapters_is_in_the_book(chromium, book):
+    found = []
+    for name in PAGES:
+        reader = Reader(chromium, f"{book.as_uri()}/book/{name}.html")
+        found += [figure.get_attribute("data-explorer") for figure in reader.figures]
+        scripts = reader.page.locator("script[src*='explorers.js']").count()
+        assert scripts == 1, "one copy of the script a page"
+        reader.context.close()
+    named = {"fit-a-line", "conditioning", "polynomial", "rate-1d", "bowl", "descent", "sgd", "first-descent"}
+    assert named <= set(found)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_two_seconds_of_everything_at_once(chromium, book, name):
+    reader = Reader(chromium, f"{book.as_uri()}/book/{name}.html")
+    longest = reader.page.evaluate(RANDOM_MOVES)
+    assert longest < 1000, "a frame took so long that the page seemed to freeze"
+    for figure in reader.figures:
+        assert int(figure.get_attribute("data-frame")) > 5
+        assert not figure.evaluate("figure => /NaN|undefined|Infinity/.test(figure.innerHTML)"), figure.inner_text()
+    assert reader.wrong == []
+    reader.context.close()
+
+
+RANDOM_MOVES = """async () => {
+  const all = names => [...document.querySelectorAll(`figure.explorer :is(${names})`)];
+  const keys = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"], end = performance.now() + 2000;
+  let seed = 1, last = performance.now(), longest = 0;
+  const random = () => (seed = seed * 16807 % 2147483647) / 2147483647;
+  const one = list => list[Math.floor(random() * list.length)];
+  while (performance.now() < end) {
+    for (const control of all("input, select, button")) {
+      const { type, min, max } = control;
+      if (type === "range") control.value = one([+min, +max, +min + random() * (max - min)]);
+      if (type === "number") control.value = one(["", String(1e6 * (random() - 0.5))]);
+      if (type === "select-one") control.value = one([...control.options]).value;
+      if (type === "checkbox" || type === "button") control.click();
+      else control.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    for (const knob of all("[role=slider]"))
+      knob.dispatchEvent(new KeyboardEvent("keydown", { key: one(keys), shiftKey: true, cancelable: true }));
+    await new Promise(requestAnimationFrame);
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  }
+  return longest;
+}"""
+
+
+def test_without_a_script_the_first_frame_and_a_sentence_remain(chromium, book):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{book.as_uri()}/book/gradient-descent.html")
+    for figure in page.locator("figure.explorer:not([data-explorer=question])").all():
+        assert figure.locator("svg").first.is_visible()
+        assert figure.locator(".first-frame").count() > 0
+        assert figure.get_by_text(static.NO_SCRIPT).is_visible()
+    context.close()
+
+
+def test_a_handle_is_large_enough_for_a_finger_and_follows_it(chromium, book):
+    reader = Reader(
+        chromium, f"{book.as_uri()}/book/gradient-descent.html", viewport={"width": 360, "height": 780}, has_touch=True
+    )
+    race = reader.page.locator("figure[data-explorer=descent]")
+    knob = race.locator("[role=slider]").first
+    knob.scroll_into_view_if_needed()
+    box = knob.locator(".reach").bounding_box()
+    assert min(box["width"], box["height"]) >= 44
+    before = race.evaluate("figure => figure.explorer.values().start")
+    touch = reader.context.new_cdp_session(reader.page)
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for kind, points in (("touchStart", [(x, y)]), ("touchMove", [(x + 30, y)]), ("touchEnd", [])):
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": a, "y": b} for a, b in points]})
+    reader.redraws(race, knob.press, "ArrowUp")
+    after = race.evaluate("figure => figure.explorer.values().start")
+    assert after[0] > before[0] + 0.1
+    assert after[1] > before[1]
+    reader.context.close()
+
+
+def test_play_moves_its_slider_and_is_brief_for_who_prefers_no_motion(chromium, book):
+    for motion in ("no-preference", "reduce"):
+        reader = Reader(chromium, f"{book.as_uri()}/book/gradient-descent.html", reduced_motion=motion)
+        hill = reader.page.locator("figure[data-explorer=rate-1d]")
+        steps = hill.locator("input[name=steps]")
+        before = int(steps.input_value())
+        hill.get_by_role("button", name="Play").click()
+        if motion == "reduce":
+            reader.page.wait_for_function("s => s.value === s.max", arg=steps.element_handle(), timeout=1000)
+        else:
+            reader.page.wait_for_function("([s, n]) => +s.value > n", arg=[steps.element_handle(), before])
+            hill.get_by_role("button", name="Pause").click()
+            assert int(steps.input_value()) < int(steps.get_attribute("max"))
+        reader.context.close()
+
+
+def test_a_diverging_run_says_so(chromium, book):
+    reader = Reader(chromium, f"{book.as_uri()}/book/gradient-descent.html")
+    race = reader.page.locator("figure[data-explorer=descent]")
+    rate = race.locator("input[name=rate]")
+    reader.redraws(race, rate.fill, rate.get_attribute("max"))
+    assert race.locator("output[name=gradient_descent]").inner_text() == "diverges"
+    reader.context.close()
