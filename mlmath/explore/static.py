@@ -33,9 +33,10 @@ class PageRenderer:
         """Return the page's node for an explorer or an SVG figure, None for anything else."""
         prefix = f"p{data.cell_index}-{data.output_index}"
         if data.mime_type == SVG:
-            options = renderer.get_cell_level_config("render_image_options", data.cell_metadata, data.line) or {}
-            html = f'<div class="picture" role="img" aria-label="{escape(options.get("alt", ""))}">'
-            return [nodes.raw(text=f"{html}{themed(data.content, prefix)}</div>", format="html")]
+            option = renderer.renderer.get_cell_level_config
+            alt = (option("render_image_options", data.cell_metadata, data.line) or {}).get("alt", "")
+            html = f'<div class="picture" role="img" aria-label="{escape(alt)}">{themed(data.content, prefix)}</div>'
+            return [nodes.raw(text=html, format="html")]
         if data.mime_type == VIEW:
             widgets = renderer.renderer.nb_client.nb_metadata["widgets"][STATE]["state"]
             state = widgets[data.content["model_id"]]["state"]

@@ -1,0 +1,56 @@
+# What this book can do, one command each. A bare `make` lists them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+help:
+	@echo "Usage: make COMMAND"
+	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+serve: book  ## Build the book and read it in the browser; Ctrl-C stops.
+	@exec $(BIN)/python tools/serve.py
+
+book: $(READY)  ## Build the book into _build/html; notebooks run again only where something changed.
+	@echo "Building the book (a first build runs every notebook: a few minutes)"
+	@# A failed build is not kept: Sphinx would not repeat its warnings about the pages that it has already read.
+	@$(BIN)/jupyter-book build --quiet --warningiserror --nitpick --keep-going . || { rm -rf _build/.doctrees; exit 1; }
+	@echo "The book is in _build/html/index.html"
+
+lab: $(READY)  ## Open the notebooks in JupyterLab, to change and run them.
+	@echo "Starting JupyterLab on book/"
+	@exec $(BIN)/jupyter-lab book
+
+notebooks: $(READY)  ## Run every notebook again and store its text outputs in normal form.
+	@echo "Running the notebooks of book/"
+	@$(BIN)/python tools/notebooks.py --execute
+
+test: $(READY)  ## Check style and types, then test the package, the notebooks, the book and the browser.
+	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "make test drives the browser Chromium, which is missing. Install it: sudo apt-get install chromium"; exit 1; }
+	@echo "Checking style and types"
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@echo "Testing the package, the notebooks, the built book and its explorers"
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests book
+
+pins: $(READY)  ## Pin the packages of requirements.in anew, in requirements.txt.
+	@echo "Pinning requirements.in"
+	@$(BIN)/uv pip compile requirements.in --universal --python-version 3.11 --fork-strategy fewest --upgrade \
+		--no-annotate --custom-compile-command "make pins" --output-file requirements.txt --quiet
+
+clean:  ## Remove everything that was built (.venv stays).
+	@echo "Removing _build and the caches"
+	@rm -rf _build .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(READY): requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing. Install Python 3.11 or newer: sudo apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version) is too old: Python 3.11 or newer is needed. Name another one so: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments. Install what it needs: sudo apt-get install python3-venv"; exit 1; }
+	@echo "Installing requirements.txt into .venv (once; a few minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: help serve book lab notebooks test pins clean
