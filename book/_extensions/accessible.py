@@ -1,5 +1,6 @@
 """A Sphinx extension: mends what Sphinx and its extensions write against the accessibility rules."""
 
+import re
 from typing import Any
 
 MENDED = {
@@ -14,6 +15,8 @@ def mend(app: Any, pagename: str, templatename: str, context: dict[str, Any], do
     """Replace what is wrong in the page's body."""
     for wrong, right in MENDED.items():
         context["body"] = context.get("body", "").replace(wrong, right)
+    # sphinx-proof and sphinx-exercise give the content of each proof, exercise and solution the same id.
+    context["body"] = re.sub(r' id="(proof|exercise|solution)-content"', "", context["body"])
 
 
 def setup(app: Any) -> dict[str, Any]:

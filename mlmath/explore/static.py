@@ -75,14 +75,16 @@ def write_assets(app: Any, config: Any) -> None:
 
 
 def add_assets(app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Add the script to a page that holds an explorer, the style to one that holds any picture of ours."""
+    """Add the style, and the script to a page that holds an explorer; leave out MyST-NB's copy of all widgets' state."""
     if 'class="explorer"' in context.get("body", ""):
         app.add_js_file("explorers.js", loading_method="defer")
     app.add_css_file("explorers.css")
+    scripts = context["script_files"]
+    scripts[:] = [file for file in scripts if getattr(file, "attributes", {}).get("type") != STATE]
 
 
 def setup(app: Any) -> dict[str, Any]:
     """Register with Sphinx."""
     app.connect("config-inited", write_assets)
-    app.connect("html-page-context", add_assets)
+    app.connect("html-page-context", add_assets, priority=900)  # after MyST-NB
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -262,6 +262,8 @@ class Explorer {
 function render({ model, el }) {
   const figure = el.closest("figure.explorer") ?? el.appendChild(build(model));
   figure.explorer = new Explorer(model, figure);
+  // JupyterLab would take the arrow keys of whatever has the focus to move between cells.
+  for (const node of figure.querySelectorAll("input, select, button")) node.dataset.lmSuppressShortcuts = "true";
   return () => figure.explorer.stop();
 }
 
