@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import anywidget
 import traitlets
 
-from mlmath import arguments
+from mlmath import arguments, figures
 from mlmath.explore.stage import Stage
 
 FRONT = Path(__file__).parent / "front"
@@ -213,9 +213,9 @@ class Explorer(anywidget.AnyWidget):
             "readouts": readouts,
             "data": data or {},
         }
-        super().__init__(
-            spec=spec, stages=[[stage.svg for stage in panel.stages] for panel in panels], program="\n".join(program)
-        )
+        # matplotlib names what a picture refers to by its content, so that explorers may share these ids.
+        stages = [[figures.themed(stage.svg, "stage") for stage in panel.stages] for panel in panels]
+        super().__init__(spec=spec, stages=stages, program="\n".join(program))
 
     def __repr__(self) -> str:
         values = (f"{c['name']}={getattr(self, c['name'])!r}" for c in self.spec["controls"] if c["kind"] in _SHORT)

@@ -54,15 +54,14 @@ const outlines = {                // mark kind -> the `d` of an SVG path, from t
 
 // ---- panels ---------------------------------------------------------------------------------------------
 
-let serial = 0;
-
 class Panel {
   constructor(explorer, spec, pictures) {
     Object.assign(this, { explorer, spec, pictures, layers: pictures.map((picture, i) => this.layer(spec, picture, spec.axes[i])) });
   }
 
   layer(spec, picture, { x, y }) {
-    const id = `explorer-clip-${serial++}`, clip = svg("clipPath", { id }), group = svg("g", { "clip-path": `url(#${id})` });
+    const id = `explorer-clip-${Math.random().toString(36).slice(2)}`;  // a notebook loads this script once for each explorer
+    const clip = svg("clipPath", { id }), group = svg("g", { "clip-path": `url(#${id})` });
     const [left, right] = [place(x, x.low), place(x, x.high)], [bottom, top] = [place(y, y.low), place(y, y.high)];
     const box = { x: Math.min(left, right), y: Math.min(top, bottom), width: Math.abs(right - left), height: Math.abs(bottom - top) };
     clip.append(svg("rect", box));
@@ -113,13 +112,26 @@ class Panel {
       const nudged = (axis, at, by) => value(axis, place(axis, at) + by * step * span(axis));
       move(nudged(layer.x, knob.at[0], right), nudged(layer.y, knob.at[1], up));
     });
-    knob.addEventListener("pointerdown", event => { event.preventDefault(); knob.focus(); knob.setPointerCapture(event.pointerId); });
+    knob.addEventListener("pointerdown", event => {
+      event.preventDefault();
+      const nearest = this.nearest(layer, event);
+      nearest.focus();
+      nearest.setPointerCapture(event.pointerId);
+    });
     knob.addEventListener("pointermove", event => {
       if (!knob.hasPointerCapture(event.pointerId)) return;
       const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(layer.picture.getScreenCTM().inverse());
       move(value(layer.x, x), value(layer.y, y));
     });
     return layer.picture.appendChild(knob);
+  }
+
+  nearest(layer, { clientX, clientY }) {  // reaches overlap: the press is for the handle whose middle is nearest
+    const gap = knob => {
+      const { x, y, width, height } = knob.getBoundingClientRect();
+      return Math.hypot(clientX - x - width / 2, clientY - y - height / 2);
+    };
+    return [...layer.picture.querySelectorAll(".handle")].reduce((best, knob) => (gap(knob) < gap(best) ? knob : best));
   }
 }
 
@@ -268,15 +280,8 @@ function render({ model, el }) {
 }
 
 function build(model) {           // in a notebook there is no prepared page: lay out the figure as static.py does
-  const spec = model.get("spec"), panels = html("div", { className: "panels" });
-  spec.panels.forEach((panel, i) => {
-    const node = html("div", { className: "panel", role: "group", ariaLabel: panel.label });
-    for (const text of model.get("stages")[i]) {
-      const picture = new DOMParser().parseFromString(text.slice(text.indexOf("<svg")), "image/svg+xml").documentElement;
-      node.append(document.importNode(picture, true));
-    }
-    panels.append(node);
-  });
+  const spec = model.get("spec"), panels = html("div", { className: "panels" }, ...spec.panels.map(({ label }, i) =>
+    html("div", { className: "panel", role: "group", ariaLabel: label, innerHTML: model.get("stages")[i].join("") })));
   const figure = html("figure", { className: "explorer" }, panels, html("figcaption", {}, spec.caption));
   figure.dataset.explorer = spec.name;
   return figure;
