@@ -14,7 +14,7 @@ serve: book  ## Build the book and read it in the browser; Ctrl-C stops.
 book: $(READY)  ## Build the book into _build/html; notebooks run again only where something changed.
 	@echo "Building the book (a first build runs every notebook: a few minutes)"
 	@# Pages that did not change would keep the old contents list.
-	@test _build/.doctrees -nt _toc.yml -a _build/.doctrees -nt _config.yml || rm -rf _build/.doctrees
+	@read=_build/.doctrees/environment.pickle; test $$read -nt _toc.yml -a $$read -nt _config.yml || rm -rf _build/.doctrees
 	@# A failed build is not kept: Sphinx would not repeat its warnings about the pages that it has already read.
 	@$(BIN)/jupyter-book build --quiet --warningiserror --nitpick --keep-going . || { rm -rf _build/.doctrees; exit 1; }
 	@echo "The book is in _build/html/index.html"

@@ -51,4 +51,6 @@ def _short(value: Any) -> str:
 def _listed(value: Any) -> str:
     if isinstance(value, tuple):
         return "(" + ", ".join(_short(part) for part in value) + ")"
+    if callable(value):
+        return value.__name__  # repr shows where it is in memory
     return f"{value:.4g}" if isinstance(value, float) else repr(value)

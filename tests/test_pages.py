@@ -49,6 +49,11 @@ class Reader:
         assert not figure.evaluate("figure => /NaN|undefined|Infinity/.test(figure.innerHTML)"), figure.inner_text()
 
 
+def to_the_middle(control) -> None:
+    """Scroll to where no header of the page covers the control."""
+    control.evaluate("node => node.scrollIntoView({ block: 'center', behavior: 'instant' })")
+
+
 def drag(page, knob) -> None:
     box = knob.locator(".reach").bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -62,7 +67,7 @@ def by_mouse(reader: Reader, figure) -> int:
     """Move every control of an explorer by mouse; return how many there are."""
     page, moved = reader.page, 0
     for slider in figure.locator("input[type=range]").all():
-        slider.scroll_into_view_if_needed()
+        to_the_middle(slider)
         box = slider.bounding_box()
         for share in (0.8, 0.35):
             reader.redraws(figure, page.mouse.click, box["x"] + share * box["width"], box["y"] + box["height"] / 2)
@@ -79,8 +84,8 @@ def by_mouse(reader: Reader, figure) -> int:
         for text in ("0.25", "-3", ""):
             reader.redraws(figure, number.fill, text)
         moved += 1
-    for knob in figure.locator("[role=slider]").all():
-        knob.scroll_into_view_if_needed()
+    for knob in figure.locator("[role=slider]:visible").all():
+        to_the_middle(knob)
         reader.redraws(figure, drag, page, knob)
         moved += 1
     for button in figure.locator("button").all():
@@ -96,7 +101,7 @@ def by_keyboard(reader: Reader, figure) -> int:
     """Reach and move every control of an explorer by the keyboard alone; return how many there are."""
     page = reader.page
     figure.evaluate(FOCUS_BEFORE)
-    reached, end = [], figure.locator("input, select, button, [role=slider]").count()
+    reached, end = [], figure.locator(":is(input, select, button, [role=slider]):visible").count()
     while len(reached) < end:
         page.keyboard.press("Tab")
         kind = page.evaluate("document.activeElement.type ?? document.activeElement.getAttribute('role')")
@@ -208,7 +213,7 @@ def test_a_handle_is_large_enough_for_a_finger_and_follows_it(chromium, book):
     )
     race = reader.page.locator("figure[data-explorer=descent]")
     knob = race.locator("[role=slider]").first
-    knob.scroll_into_view_if_needed()
+    to_the_middle(knob)
     box = knob.locator(".reach").bounding_box()
     assert min(box["width"], box["height"]) >= 44
     before = race.evaluate("figure => figure.explorer.values().start")

@@ -288,7 +288,9 @@ def descent(
     paths = {f"path_{m}": mark("path", c, width=1.6) for c, m in enumerate(methods)}
     ends = {f"end_{m}": mark("points", c, width=8) for c, m in enumerate(methods)}
     controls: dict[str, Control] = {
-        "loss": Choice(chosen, list(losses), label="loss"),
+        "loss": Choice(
+            chosen, list(losses), label="loss", along={name: {"start": known[4]} for name, known in losses.items()}
+        ),
         "rate": Slider(rate, min(1e-4, rate), max(1, rate), label="learning rate η", log=True),
         "momentum": Slider(0.9, 0, 0.99, label="momentum β", step=0.01),
         "steps": Slider(60, 0, steps, label="steps", step=1),

@@ -58,11 +58,11 @@ class Number(traitlets.TraitType[float | None, Any]):
 
 
 class Choice(traitlets.TraitType[str, str]):
-    """One of several options, chosen from a list."""
+    """One of several options, chosen from a list; `along` says which other controls the reader's choice of one sets."""
 
-    def __init__(self, value: str, options: list[str], *, label: str):
+    def __init__(self, value: str, options: list[str], *, label: str, along: dict[str, dict[str, Any]] | None = None):
         self.options = list(options)
-        self.front = {"kind": "choice", "label": label, "options": self.options}
+        self.front = {"kind": "choice", "label": label, "options": self.options, "along": along or {}}
         super().__init__(value)
 
     def validate(self, obj: Any, value: Any) -> str:

@@ -75,7 +75,7 @@ def write_assets(app: Any, config: Any) -> None:
 
 
 def add_assets(app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
-    """Add the style, and the script to a page that holds an explorer; leave out MyST-NB's copy of all widgets' state."""
+    """Add the style, and to a page with explorers the script; leave out MyST-NB's copy of all widgets' state."""
     if 'class="explorer"' in context.get("body", ""):
         app.add_js_file("explorers.js", loading_method="defer")
     app.add_css_file("explorers.css")

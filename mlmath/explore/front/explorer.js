@@ -26,6 +26,8 @@ function show(value) {
   return (+digits + (power ? "×10" + superscript(power.replace("+", "")) : "")).replace(/^-/, "−");
 }
 
+const lineOf = ([w, b]) => `ŷ = ${show(w)} x ${b < 0 ? "−" : "+"} ${show(Math.abs(b))}`;
+
 // ---- from data to picture -------------------------------------------------------------------------------
 
 const place = (axis, value) => {
@@ -161,9 +163,9 @@ const kinds = {                   // control kind -> its node, and how it shows 
     const update = value => { if (value !== (input.value === "" ? null : +input.value)) input.value = value ?? ""; };
     return { node: html("label", { className: "number" }, html("span", {}, label), input), update };
   },
-  choice(explorer, { name, label, options }) {
+  choice(explorer, { name, label, options, along }) {
     const select = html("select", { name }, ...options.map(option => html("option", { value: option }, option)));
-    select.addEventListener("input", () => explorer.change({ [name]: select.value }));
+    select.addEventListener("input", () => explorer.change({ [name]: select.value, ...along[select.value] }));
     return { node: html("label", { className: "choice" }, html("span", {}, label), select), update: value => { select.value = value; } };
   },
   switch(explorer, { name, label, color }) {
@@ -193,7 +195,7 @@ const kinds = {                   // control kind -> its node, and how it shows 
       const now = explorer.values()[target];
       playing = { since: performance.now(), from: now >= high ? low : now };
       node.textContent = "Pause";
-      requestAnimationFrame(tick);
+      tick(playing.since);
     });
     return { node, stop };
   },

@@ -135,7 +135,7 @@ loops.sgd = ({ squares, best, gradient }, { points, order, xlim, largest }) => {
         marks: { path, iterates: path, now: [w], grip: [start], line: xlim.map(x => [x, line(x)]),
           losses: losses.map((value, k) => [k, Math.max(value - loss(lowest), 0)]) },
         readouts: { loss: diverged ? NaN : losses.at(-1), least: loss(lowest),
-          line: diverged ? NaN : `ŷ = ${show(w[0])} x + ${show(w[1])}` },
+          line: diverged ? NaN : lineOf(w) },
       };
     },
   };

@@ -32,7 +32,7 @@ loops["fit-a-line"] = ({ squares, best }, { levels, x: [left, right] }) => ({
     return { marks, readouts: {
       sse: sum(points.map(([x, y]) => (y - line(x)) ** 2)),
       least: unique ? Math.max(least, 0) : "not unique",
-      best: unique ? `ŷ = ${show(lowest[0])} x + ${show(lowest[1])}` : "not unique: all x are equal",
+      best: unique ? lineOf(lowest) : "not unique: all x are equal",
     } };
   },
   actions: {
