@@ -100,7 +100,7 @@ class squared_norm(sp.Expr):  # noqa: N801 (used as a function, as SymPy's are)
         return sp.Add(*(entry**2 for entry in column)) if isinstance(column, sp.MatrixBase) else self.func(column)
 
     def _latex(self, printer: Any) -> str:
-        return rf"\left\lVert {printer._print(self.args[0])} \right\rVert^2"
+        return rf"\lVert {printer._print(self.args[0])} \rVert^2"
 
 
 def _scalar(value: Any) -> Any:

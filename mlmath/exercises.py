@@ -32,9 +32,8 @@ def check(yours: Callable, ours: Callable, cases: Iterable[tuple], *, hint: str,
     for case in cases:
         expected, found = ours(*case), yours(*case)
         if found is None or not _close(found, expected, tolerance):
-            print(
-                f"Not yet: for {_short(case)} the answer is {_short(expected)}, yours is {_short(found)}. Hint: {hint}"
-            )
+            print(f"Not yet: for {_short(case)}\nthe answer is {_short(expected)}, yours is {_short(found)}.")
+            print(f"Hint: {hint}")
             return
     print(f"Right, in all {len(cases)} cases." if len(cases) > 1 else "Right.")
 

@@ -22,8 +22,8 @@ STYLE: Any = {
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
-    "axes.titlesize": 10,
-    "axes.labelsize": 10,
+    "axes.titlesize": 11.5,
+    "axes.labelsize": 11.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.8,
@@ -33,7 +33,7 @@ STYLE: Any = {
     "figure.facecolor": "none",
     "figure.figsize": (5.6, 3.4),
     "font.family": "sans-serif",
-    "font.size": 9.5,
+    "font.size": 11,
     "legend.frameon": False,
     "lines.linewidth": 1.8,
     "patch.edgecolor": INK,
@@ -43,8 +43,8 @@ STYLE: Any = {
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9,
+    "xtick.labelsize": 10.5,
+    "ytick.labelsize": 10.5,
 }
 
 
@@ -89,5 +89,9 @@ def themed(svg: str, prefix: str) -> str:
         return re.sub(r"\s+", " ", text)
 
     svg = re.sub(r"<[^>]+>", rewrite, svg)
-    svg = re.sub(r'^<svg [^>]*viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" stroke-linejoin="round">', svg)
+    svg = re.sub(
+        r'^<svg [^>]*viewBox="(0 0 ([0-9.]+) [^"]*)"[^>]*>',
+        r'<svg viewBox="\1" style="--natural:\2px" stroke-linejoin="round">',  # letters of one size, however wide it is
+        svg,
+    )
     return re.sub(r">\s+<", "><", svg)

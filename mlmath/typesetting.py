@@ -22,7 +22,7 @@ def plain(claim: Any) -> str:
 
 
 class _Printer(LatexPrinter):
-    """TeX with the terms of a sum in an order that does not begin with a minus sign."""
+    """TeX in the letters of the book, with the terms of a sum in an order that does not begin with a minus sign."""
 
     def _print_Add(self, expr: sp.Add, order: Any = None) -> str:
         terms = self._as_ordered_terms(expr, order=order)
@@ -35,6 +35,12 @@ class _Printer(LatexPrinter):
                 f"\\left({body}\\right)" if (-term if minus else term).is_Add else body
             )
         return result
+
+    def _print_Transpose(self, expr: sp.Transpose) -> str:
+        return super()._print_Transpose(expr).removesuffix("^{T}") + r"^\top"
+
+    def _print_Identity(self, expr: sp.Identity) -> str:
+        return "I"
 
 
 def tex(claim: Any) -> str:
@@ -95,6 +101,7 @@ def _assumptions(claims: Sequence[Any]) -> str:
     symbols: set[sp.Basic] = set()
     for part in (part for claim in claims for part in parts(claim)):
         symbols |= part.atoms(sp.Indexed, AppliedUndef) | {s for s in part.free_symbols if isinstance(s, sp.Symbol)}
+    symbols -= {s.base.label for s in symbols if isinstance(s, sp.Indexed)}  # x of x[i] is no number
     found: dict[Any, str] = {}
     for symbol in sorted(symbols, key=sp.default_sort_key):
         sign = next((tex for name, tex in _SIGNS.items() if getattr(symbol, f"is_{name}")), "")

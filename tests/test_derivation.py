@@ -484,7 +484,7 @@ def test_display_is_one_labeled_block_with_reasons_and_assumptions():
 
 def test_hypotheses_and_sizes_are_displayed():
     text = normal_equations().latex()
-    assert r"\text{given } \left|{X^{T} X}\right| \neq 0" in text
+    assert r"\text{given } \left|{X^\top X}\right| \neq 0" in text
     assert r"\text{proved entry by entry for } n = 3,\ d = 2" in text
     assert r"\text{ for every } i" in sublinear().latex()
 

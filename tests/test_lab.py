@@ -226,7 +226,7 @@ def test_a_control_moves_its_trait(lab):
     press(race.locator("input[name=newton]"), "Space")
     lab.until("race.newton", lambda value: value is True)
     press(race.locator("svg.on .handle"), "ArrowUp")
-    lab.until("race.start", lambda value: value == pytest.approx([-1.5, 1.72]))
+    lab.until("race.start", lambda value: value == pytest.approx([-0.5, -0.78]))
     press(race.locator("button[name=play]"), "Enter")
     lab.until("race.steps", lambda value: value > 60)
 

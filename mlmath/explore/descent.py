@@ -444,7 +444,7 @@ def _line_descent(name: str, x: Any, y: Any, xlabel: str, ylabel: str, *, batche
         caption="A batch of one patient gives a cheap and trembling gradient, all of them a smooth one. "
         "Near the bottom the trembling wins; a smaller η calms it."
         if batches
-        else "Press Play: each step follows the downhill slope of the loss (left), and the line (right) turns toward "
+        else "Press Play: each step follows the downhill slope of the loss, and the line turns toward "
         "the patients. Drag the start, and try a learning rate that is too large.",
         controls=controls,
         panels=[plane_panel, data_panel, loss_panel] if batches else [plane_panel, data_panel],

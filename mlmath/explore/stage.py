@@ -23,7 +23,7 @@ class Stage:
     y: dict[str, float | bool]
 
 
-def stage(draw: Draw, *, first_frame: Draw | None = None, figsize: tuple[float, float] = (3.9, 3.2)) -> Stage:
+def stage(draw: Draw, *, first_frame: Draw | None = None, figsize: tuple[float, float] = (4.4, 3.6)) -> Stage:
     """Let `draw(axes)` paint what stands still and `first_frame(axes)` what will move.
 
     What moves is seen where no script runs: on paper, and before the page is live.
