@@ -42,6 +42,14 @@ def real_array(name: str, value: Any, *, ndim: int | tuple[int, ...] | None = No
     return array
 
 
+def point(name: str, value: Any) -> list[float]:
+    """Return `value` as a list of two floats, the point (x, y)."""
+    array = real_array(name, value, ndim=1)
+    if len(array) != 2:
+        raise ValueError(f"{name} must be a point (x, y), but it has {len(array)} entries")
+    return array.tolist()
+
+
 def same_length(first: str, a: np.ndarray, second: str, b: np.ndarray) -> None:
     """Raise ValueError unless `a` and `b` have as many rows as each other."""
     if len(a) != len(b):

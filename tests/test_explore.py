@@ -77,6 +77,9 @@ def test_the_readers_own_data():
     assert explore.fit_a_line(a, b).points == np.column_stack([a, b]).tolist()
     assert explore.sgd(a, b).batch_size == 4
     assert explore.polynomial(a, b).degree == 3
+    near = explore.conditioning(np.column_stack([a, a + 1e-3 * b]))
+    assert 1e-4 < near.epsilon < 1e-2
+    assert explore.bowl(500).kappa == 500
 
 
 @pytest.mark.parametrize("explorer", [explore.fit_a_line, explore.sgd, explore.polynomial])
@@ -117,6 +120,12 @@ def test_data_explorers_say_what_they_take(explorer, a, b, error, message):
         (lambda: explore.rate_1d(x**2, x, start="left"), TypeError, "start must be a real number"),
         (lambda: explore.rate_1d(x**2, x, start=9), ValueError, "start must be between"),
         (lambda: explore.rate_1d(x**2, x, xlim=(3, 1)), ValueError, "xlim must be a pair"),
+        (lambda: explore.bowl(0.5), ValueError, "kappa must be at least 1"),
+        (lambda: explore.bowl("steep"), TypeError, "kappa must be a real number"),
+        (lambda: explore.bowl(start=(1, 2, 3)), ValueError, "start must"),
+        (lambda: explore.conditioning([[1.0, 2], [2, 4], [3, 6]]), ValueError, "X must have two independent columns"),
+        (lambda: explore.conditioning(np.ones((4, 3))), ValueError, "X must have two independent columns"),
+        (lambda: explore.conditioning([1.0, 2]), ValueError, "X must have 2 dimension"),
         (lambda: ask("b", np.nan, hint=""), ValueError, "answer must be finite"),
         (lambda: ask("b", 1.0, hint="", tolerance=0), ValueError, "tolerance must be greater than 0"),
     ],

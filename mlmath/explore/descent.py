@@ -126,19 +126,27 @@ def rate_1d(
     )
 
 
-def bowl() -> Explorer:
-    """Descend the quadratic ½(x²/κ + y²): one error for each eigenvalue, shrinking by its own factor."""
-    kappa, x, y = sp.symbols("kappa x y", positive=True)
-    loss = (x**2 / kappa + y**2) / 2
-    start, steps = [-9.0, 4.0], 100
+def bowl(kappa: float = 10.0, *, start: Any = (-9.0, 4.0)) -> Explorer:
+    """Descend the quadratic ½(x²/κ + y²): one error for each eigenvalue, shrinking by its own factor.
+
+    kappa: the condition number to begin with, at least 1; `np.linalg.cond(H)` is that of the reader's own Hessian H.
+    """
+    condition = arguments.real("kappa", kappa)
+    if condition < 1:
+        raise ValueError(f"kappa must be at least 1, but it is {kappa!r}")
+    lam, x, y = sp.symbols("lambda x y", positive=True)
+    loss = (lam * x**2 + y**2) / 2
+    gradient = [sp.diff(loss, v) for v in (x, y)]
+    value, slope = numpy_function([lam, (x, y)], loss), numpy_function([lam, (x, y)], gradient)
+    start, steps = arguments.point("start", start), 100
 
     def plane(axes):
         axes.set(xlim=(-11, 11), ylim=(-6, 6), xlabel="x, eigenvalue 1/κ", ylabel="y, eigenvalue 1")
 
     def plane_first(axes):
         run = rules.minimize(
-            numpy_function([(x, y)], loss.subs(kappa, 10)),
-            numpy_function([(x, y)], [sp.diff(loss, v).subs(kappa, 10) for v in (x, y)]),
+            lambda w: value(1 / condition, w),
+            lambda w: np.array(slope(1 / condition, w)),
             start,
             rules.GradientDescent(1.7),
             steps=20,
@@ -164,7 +172,7 @@ def bowl() -> Explorer:
         caption="Each eigenvalue λ shrinks its part of the error by |1 − ηλ| a step; the slower of the two decides. "
         "The best rate makes them equally slow, and past η = 2 the steep direction explodes.",
         controls={
-            "kappa": Slider(10, 1, 100, label="condition number κ", log=True),
+            "kappa": Slider(condition, 1, max(100, condition), label="condition number κ", log=True),
             "rate": Slider(1.7, 0.01, 2.4, label="learning rate η", step=0.01),
             "steps": Slider(20, 0, steps, label="steps", step=1),
             "start": Point(start),
@@ -200,8 +208,8 @@ def bowl() -> Explorer:
         ],
         readouts={"factor": "factor per step", "best_factor": "the best possible", "best_at": "best η", "loss": "loss"},
         program=[
-            javascript_function("loss", [kappa, (x, y)], loss),
-            javascript_function("gradient", [kappa, (x, y)], [sp.diff(loss, v) for v in (x, y)]),
+            javascript_function("loss", [lam, (x, y)], loss),
+            javascript_function("gradient", [lam, (x, y)], gradient),
         ],
         data={"largest": rules.LARGEST},
     )
@@ -271,7 +279,7 @@ def descent(
             raise ValueError(f"variables must be two SymPy symbols, but they are {variables!r}")
         own = (variables, function_of(loss, variables), interval("xlim", xlim), interval("ylim", ylim), (0.0, 0.0))
         losses, chosen = {"your loss": own}, "your loss"
-    start = losses[chosen][4] if start is None else start
+    start = arguments.point("start", losses[chosen][4] if start is None else start)
     steps, planes, curves, program = 200, [], [], []
     for i, (pair, expr, xs, ys, _) in enumerate(losses.values()):
         gradient = [sp.diff(expr, v) for v in pair]

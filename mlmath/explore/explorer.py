@@ -91,10 +91,7 @@ class Point(traitlets.TraitType[list[float], Any]):
 
     def validate(self, obj: Any, value: Any) -> list[float]:
         """Return `value` as a list of two floats."""
-        point = arguments.real_array(self.name or "value", value, ndim=1)
-        if len(point) != 2:
-            raise ValueError(f"{self.name} must be a point (x, y), but it has {len(point)} entries")
-        return point.tolist()
+        return arguments.point(self.name or "value", value)
 
 
 class Points(traitlets.TraitType[list[list[float]], Any]):
@@ -139,11 +136,11 @@ Control = Slider | Number | Choice | Switch | Point | Points | Button | Play
 
 
 def mark(kind: str, color: int = 0, **style: Any) -> dict[str, Any]:
-    """Declare something that moves: a "path", "points", "segments" or "squares" in a series color.
+    """Declare something that moves: a "path", "points" or "squares" in a series color.
 
     `style` may hold `width` (line width or diameter), `dash` and `opacity`.
     """
-    arguments.one_of("kind", kind, ["path", "points", "segments", "squares"])
+    arguments.one_of("kind", kind, ["path", "points", "squares"])
     return {"kind": kind, "color": color, **style}
 
 
@@ -196,6 +193,7 @@ class Explorer(anywidget.AnyWidget):
             trait.name = key
             trait.validate(None, trait.default_value)
         self.add_traits(**traits)
+        # Where order matters there are lists: a saved notebook sorts the keys of its dictionaries.
         spec = {
             "name": name,
             "loop": loop or name,
@@ -206,11 +204,11 @@ class Explorer(anywidget.AnyWidget):
                     "label": panel.label,
                     "switch": panel.switch,
                     "axes": [{"x": stage.x, "y": stage.y} for stage in panel.stages],
-                    "marks": panel.marks,
+                    "marks": list(panel.marks.items()),
                 }
                 for panel in panels
             ],
-            "readouts": readouts,
+            "readouts": list(readouts.items()),
             "data": data or {},
         }
         # matplotlib names what a picture refers to by its content, so that explorers may share these ids.

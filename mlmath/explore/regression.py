@@ -133,12 +133,21 @@ def line_program() -> list[str]:
     ]
 
 
-def conditioning() -> Explorer:
-    """Two columns at a shrinking angle: how many digits each solver keeps as they become collinear."""
+def conditioning(X: Any = None) -> Explorer:
+    """Two columns at a shrinking angle: how many digits each solver keeps as they become collinear.
+
+    X: shape (n, 2), the reader's own columns, at whose angle it starts; without it, two at random.
+    """
     rng = np.random.default_rng(1)
-    first, second = np.linalg.qr(rng.normal(size=(20, 2)))[0].T
+    own = rng.normal(size=(20, 2)) if X is None else arguments.real_array("X", X, ndim=2)
+    if own.shape[1] != 2 or np.linalg.matrix_rank(own) < 2:
+        rank = np.linalg.matrix_rank(own)
+        raise ValueError(f"X must have two independent columns, but its shape is {own.shape} and its rank {rank}")
+    Q, R = np.linalg.qr(own)
+    first, second = Q.T
     weights = rng.uniform(0.5, 1.5, size=(12, 2))
-    start = 1e-4
+    with np.errstate(divide="ignore"):
+        start = 1e-4 if X is None else float(np.clip(abs(R[1, 1] / R[0, 1]), 1e-14, 1))
     conditions = np.logspace(0, 15, 60)
 
     def arrows(axes):

@@ -20,7 +20,7 @@ from mlmath.figures import themed
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 SVG = "image/svg+xml"
-NO_SCRIPT = "With JavaScript switched on, this picture comes alive; what you see is its first frame."
+STILL = "This is the first frame of a picture that comes alive where JavaScript runs."
 
 
 class PageRenderer:
@@ -59,7 +59,7 @@ def figure(state: dict[str, Any], prefix: str) -> str:
     saved = saved.replace("</", "<\\/")
     return (
         f'<figure class="explorer" data-explorer="{escape(spec["name"])}"><div class="panels">{panels}</div>'
-        f"<figcaption>{escape(spec['caption'])}</figcaption><noscript><p>{NO_SCRIPT}</p></noscript>"
+        f"<figcaption>{escape(spec['caption'])}</figcaption><p class='still'>{STILL}</p>"
         f'<script type="application/json">{saved}</script></figure>'
     )
 

@@ -46,8 +46,6 @@ const outlines = {                // mark kind -> the `d` of an SVG path, from t
     return d;
   },
   points: (points, x, y) => points.map(([a, b]) => `M${x(a).toFixed(2)} ${y(b).toFixed(2)}h0`).join(""),
-  segments: (segments, x, y) =>
-    segments.map(([a, b, c, d]) => `M${x(a).toFixed(2)} ${y(b).toFixed(2)}L${x(c).toFixed(2)} ${y(d).toFixed(2)}`).join(""),
   squares: (squares, x, y) => squares.map(([a, from, to, toward]) => {  // as wide as they are high, whatever the axes' units
     const side = (y(to) - y(from)).toFixed(2);
     return `M${x(a).toFixed(2)} ${y(from).toFixed(2)}v${side}h${toward * Math.abs(side)}V${y(from).toFixed(2)}z`;
@@ -75,7 +73,7 @@ class Panel {
     const shown = this.spec.switch ? this.explorer.control(this.spec.switch).options.indexOf(values[this.spec.switch]) : 0;
     this.layers.forEach((layer, i) => layer.picture.classList.toggle("on", i === shown));
     const layer = this.layers[shown], x = a => place(layer.x, a), y = b => place(layer.y, b);
-    for (const [name, mark] of Object.entries(this.spec.marks)) {
+    for (const [name, mark] of this.spec.marks) {
       if (mark.kind === "handle") this.handles(layer, name, mark, marks[name] ?? []);
       else {
         const path = layer.marks[name] ??= layer.group.appendChild(svg("path", {
@@ -214,11 +212,12 @@ class Explorer {
     this.panels = spec.panels.map((panel, i) => new Panel(this, panel, [...pictures[i].querySelectorAll("svg")]));
     const shown = spec.controls.filter(control => control.kind in kinds);
     this.controls = Object.fromEntries(shown.map(control => [control.name, kinds[control.kind](this, control)]));
-    this.outputs = Object.fromEntries(Object.keys(spec.readouts).map(name => [name, html("output", { name })]));
-    const lines = Object.entries(spec.readouts).map(([name, label]) => html("span", {}, `${label} `, this.outputs[name]));
+    this.outputs = Object.fromEntries(spec.readouts.map(([name]) => [name, html("output", { name })]));
+    const lines = spec.readouts.map(([name, label]) => html("span", {}, `${label} `, this.outputs[name]));
     caption.before(
-      html("div", { className: "readouts" }, ...lines),
+      // Read-outs last: their length varies, and must not move a control away from under a finger.
       html("div", { className: "controls" }, ...Object.values(this.controls).map(control => control.node)),
+      html("div", { className: "readouts" }, ...lines),
     );
     for (const { name, kind } of spec.controls)
       if (!["button", "play"].includes(kind)) model.on(`change:${name}`, () => this.schedule());

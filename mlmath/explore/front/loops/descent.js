@@ -84,7 +84,7 @@ loops["rate-1d"] = ({ loss, slope }, { xlim, largest }) => ({
 
 loops.bowl = ({ loss, gradient }, { largest }) => ({
   frame({ kappa, rate, steps, start }) {
-    const f = w => loss(kappa, w), g = w => gradient(kappa, w);
+    const f = w => loss(1 / kappa, w), g = w => gradient(1 / kappa, w);
     const { path, losses, diverged } = descend(rules.gradient_descent({ rate }), g, f, start, steps, largest);
     const eigenvalues = [1 / kappa, 1], factor = (lambda, eta) => Math.abs(1 - eta * lambda);
     const worst = eta => Math.max(...eigenvalues.map(lambda => factor(lambda, eta))), best = 2 / (1 + 1 / kappa);
