@@ -35,6 +35,7 @@ class Reader:
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("request", lambda asked: None if asked.url.startswith(LOCAL) else self.wrong.append(asked.url))
         self.page.goto(address)
+        self.page.evaluate("window.MathJax && MathJax.startup.promise")  # until then the page moves
         self.page.wait_for_function(
             "[...document.querySelectorAll('figure.explorer')].every(f => f.dataset.ready === 'true')"
         )
@@ -69,7 +70,9 @@ def by_mouse(reader: Reader, figure) -> int:
     for slider in figure.locator("input[type=range]").all():
         to_the_middle(slider)
         box = slider.bounding_box()  # where it was is where it stays, whatever the read-outs say
-        for share in (0.8, 0.35):
+        for _ in range(2):
+            low = slider.evaluate("slider => slider.value - slider.min < (slider.max - slider.min) / 2")
+            share = 0.8 if low else 0.2  # away from the thumb, which does not move when it is clicked
             reader.redraws(figure, page.mouse.click, box["x"] + share * box["width"], box["y"] + box["height"] / 2)
         moved += 1
     for choice in figure.locator("select").all():

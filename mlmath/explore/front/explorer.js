@@ -101,7 +101,7 @@ class Panel {
   knob(layer, mark, index) {
     const label = this.explorer.many(mark) ? `${mark.label} ${index + 1}` : mark.label;
     const knob = svg("g", { class: `handle color-${mark.color}`, tabindex: 0, role: "slider", "aria-label": label });
-    knob.append(svg("circle", { r: 22, class: "reach" }), svg("circle", { r: 6, class: "knob" }));
+    knob.append(svg("circle", { r: 24, class: "reach" }), svg("circle", { r: 6, class: "knob" }));
     const move = (a, b) => this.explorer.change(this.explorer.moved(mark, index, [a, b]));
     const span = axis => place(axis, axis.high) - place(axis, axis.low);
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
