@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 
-def real_array(name: str, value: Any, *, ndim: int | tuple[int, ...] | None = None) -> np.ndarray:
+def real_array(name: str, value: Any, *, ndim: int | tuple[int, ...] | None = None, finite: bool = True) -> np.ndarray:
     """Return `value` as a finite, non-empty array of floats with `ndim` axes.
 
-    float32 stays float32; every other kind of number becomes float64.
+    float32 stays float32; every other kind of number becomes float64. `finite=False` skips the look at every entry.
     Raises TypeError if the entries are not real numbers, ValueError for anything else.
     """
     try:
@@ -37,7 +37,7 @@ def real_array(name: str, value: Any, *, ndim: int | tuple[int, ...] | None = No
     if array.size == 0:
         raise ValueError(f"{name} must not be empty, but its shape is {array.shape}")
     # A finite sum of squares proves every entry finite at a quarter of the price; it may also overflow, so look again.
-    if not np.isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
+    if finite and not np.isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, but it contains NaN or infinity")
     return array
 

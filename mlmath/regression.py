@@ -35,12 +35,16 @@ def least_squares(X: Any, y: Any, *, solver: str = "qr") -> np.ndarray:
     dependent columns, except with `"svd"`.
     Reference: Å. Björck, Numerical Methods for Least Squares Problems (1996), chapters 1, 2.
     """
-    X, y = real_array("X", X, ndim=2), real_array("y", y, ndim=(1, 2))
+    X, y = real_array("X", X, ndim=2, finite=False), real_array("y", y, ndim=(1, 2), finite=False)
     same_length("X", X, "y", y)
     solve = SOLVERS[one_of("solver", solver, SOLVERS)]
-    with np.errstate(over="ignore", invalid="ignore"):
-        W = solve(X, y.reshape(len(y), -1))
-    _require_finite("X and y", W)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            W = solve(X, y.reshape(len(y), -1))
+        _require_finite("X and y", W)
+    except ValueError:  # NaN and infinity come out of every solver, so a look at all of X beforehand is saved
+        real_array("X", X), real_array("y", y)
+        raise
     return W.reshape(X.shape[1:] + y.shape[1:]).astype(np.result_type(X, y), copy=False)
 
 
