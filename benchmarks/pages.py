@@ -107,7 +107,11 @@ def as_stock(config, address):
     sphinx = {
         "extra_extensions": ["sphinx_exercise", "sphinx_proof"],
         "local_extensions": {"without_ours": "."},
-        "config": {"mathjax_path": f"{address}/mathjax/tex-mml-chtml.js", "nb_ipywidgets_js": loaded},
+        "config": {
+            "mathjax_path": f"{address}/mathjax/tex-mml-chtml.js",
+            "nb_ipywidgets_js": loaded,
+            "nb_render_markdown_format": "myst",
+        },
     }
     kept = {name: config[name] for name in ("title", "only_build_toc_files", "parse", "bibtex_bibfiles")}
     return kept | {"execute": {"execute_notebooks": "off"}, "sphinx": sphinx}
