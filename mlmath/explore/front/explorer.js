@@ -277,8 +277,6 @@ function render({ model, el }) {
   figure.explorer = new Explorer(model, figure);
   // JupyterLab would take the arrow keys of whatever has the focus to move between cells.
   for (const node of figure.querySelectorAll("input, select, button")) node.dataset.lmSuppressShortcuts = "true";
-  // The page's theme searches the whole page at every click that reaches it, which takes longer than a redraw.
-  figure.addEventListener("click", event => event.stopPropagation());
   return () => figure.explorer.stop();
 }
 
