@@ -5,8 +5,9 @@ once and built twice in a temporary folder: as the book is, and with Jupyter Boo
 and the widget manager from other hosts. Here both are served from this machine, so the network favors neither: the
 widget manager's files are those of the npm registry in the versions that MyST-NB names, MathJax's those of PyPI.
 
-A page is ready when every explorer is alive and MathJax is done, plus one frame. Each load has a cold cache; the loads
-are interleaved, so that whatever else the machine does meanwhile slows both alike.
+A page is ready when every explorer is alive and every formula in the window is typeset, plus one frame. (The stock page
+typesets all of its formulas before it shows one; the book's page typesets the others as the reader comes to them.)
+Each load has a cold cache; the loads are interleaved, so that whatever else the machine does meanwhile slows both alike.
 """
 
 import argparse
@@ -46,8 +47,12 @@ READY = """
 (async () => {
   const frame = () => new Promise(requestAnimationFrame);
   const alive = () => document.querySelectorAll("figure.explorer[data-ready]").length === EXPLORERS;
-  while (!alive() || !window.MathJax?.startup?.promise) await frame();
-  await MathJax.startup.promise;
+  while (!alive() || document.readyState === "loading") await frame();
+  const seen = [...document.querySelectorAll(".math")].filter(formula => {
+    const { top, bottom } = formula.getBoundingClientRect();
+    return top < innerHeight && bottom > 0;
+  });
+  while (!seen.every(formula => formula.querySelector("mjx-math"))) await frame();
   await frame();
   window.readyAfter = performance.now();
 })();
@@ -152,7 +157,7 @@ def weigh(browser, address, explorers):
         page.wait_for_load_state("networkidle")
         # A widget's module comes as a blob, from the page itself; the stock manager looks for anywidget there, in vain.
         bodies = [response.body() for response in loaded if response.url.startswith("http") and response.ok]
-        return page.locator("mjx-container").count(), [(len(body), len(gzip.compress(body))) for body in bodies]
+        return page.locator(".math").count(), [(len(body), len(gzip.compress(body))) for body in bodies]
 
 
 def milliseconds(browser, address, explorers):

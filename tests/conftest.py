@@ -1,9 +1,12 @@
-"""What the tests share: one browser for the whole session."""
+"""What the tests share: one browser for the whole session, and a page to try an explorer on."""
 
 import shutil
 
 import pytest
 from playwright.sync_api import sync_playwright
+
+from mlmath.explore import static
+from mlmath.explore.explorer import FRONT, script
 
 FLAGS = [
     "--no-sandbox",
@@ -27,3 +30,20 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def play(chromium):
+    """A page with one explorer: `play(explorer, settings)` gives what its loop draws at each of the settings."""
+    page = chromium.new_page()
+    host = (FRONT / "host.js").read_text()
+
+    def frames(explorer, settings):
+        figure = static.figure(explorer.get_state(), "p")
+        page.set_content(f"<!doctype html>{figure}<script>(() => {{{script()}\n{host}}})()</script>")
+        frame = "settings => { const { explorer } = document.querySelector('figure');"
+        frame += " return settings.map(s => explorer.loop.frame({ ...explorer.values(), ...s })); }"
+        return page.evaluate(frame, settings)
+
+    yield frames
+    page.close()

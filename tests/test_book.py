@@ -113,7 +113,8 @@ def open_page(chromium, address: str, width: int, theme: str):
     origin = urlsplit(address)[:2]
     page.on("request", lambda asked: wrong.append(asked.url) if is_elsewhere(asked.url, origin) else None)
     page.goto(address)
-    page.evaluate("window.MathJax && MathJax.startup.promise")
+    # To print the page, the book typesets every formula.
+    page.evaluate("window.MathJax && MathJax.startup.promise.then(() => dispatchEvent(new Event('beforeprint')))")
     page.wait_for_function("[...document.querySelectorAll('figure.explorer')].every(f => f.dataset.ready === 'true')")
     page.evaluate("new Promise(requestAnimationFrame)")
     return page, wrong
@@ -146,6 +147,7 @@ def test_page_served(chromium, address: str, name: str, width: int, theme: str):
     page, wrong = open_page(chromium, address + name, width, theme)
     assert page.evaluate("document.documentElement.dataset.theme") == theme
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator(".math:not(:has(mjx-math))").all_inner_texts() == []
     assert page.locator("mjx-merror").all_inner_texts() == []
     assert violations(page) == []
     assert wrong == []
@@ -182,6 +184,22 @@ def test_search_finds_a_word(chromium, book: Path):
     page.wait_for_selector("#search-results li a")
     assert wrong == []
     page.context.close()
+
+
+def test_formulas_are_typeset_as_the_reader_comes_to_them(chromium, book: Path):
+    context = chromium.new_context(viewport={"width": DESK, "height": 800})
+    page = context.new_page()
+    page.goto((book / "book/gradient-descent.html").as_uri())
+    page.wait_for_selector(".math mjx-math")
+    waiting = page.locator(".math:not(:has(mjx-math))")
+    assert waiting.count() > 100
+    last = page.locator("div.math:visible").last
+    last.scroll_into_view_if_needed()
+    last.locator("mjx-math").wait_for()
+    assert waiting.count() > 100
+    page.pdf()
+    assert waiting.count() == 0
+    context.close()
 
 
 def test_wide_formula_scrolls_by_keyboard(chromium, book: Path):

@@ -6,31 +6,12 @@ import sympy as sp
 
 from mlmath import descent, explore
 from mlmath.exercises import ask
-from mlmath.explore import static
 from mlmath.explore.descent import LOSSES
-from mlmath.explore.explorer import FRONT, script
 from mlmath.explore.regression import column
 from mlmath.javascript import numpy_function
 from mlmath.regression import least_squares
 
 ALL = 1e-300  # a tolerance that no run meets before its last step
-
-
-@pytest.fixture(scope="module")
-def play(chromium):
-    """A page with one explorer: `play(explorer, settings)` gives what its loop draws at each of the settings."""
-    page = chromium.new_page()
-    host = (FRONT / "host.js").read_text()
-
-    def frames(explorer, settings):
-        figure = static.figure(explorer.get_state(), "p")
-        page.set_content(f"<!doctype html>{figure}<script>(() => {{{script()}\n{host}}})()</script>")
-        frame = "settings => { const { explorer } = document.querySelector('figure');"
-        frame += " return settings.map(s => explorer.loop.frame({ ...explorer.values(), ...s })); }"
-        return page.evaluate(frame, settings)
-
-    yield frames
-    page.close()
 
 
 def close(found, expected):

@@ -35,7 +35,9 @@ class Reader:
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("request", lambda asked: None if asked.url.startswith(LOCAL) else self.wrong.append(asked.url))
         self.page.goto(address)
-        self.page.evaluate("window.MathJax && MathJax.startup.promise")  # until then the page moves
+        # Until every formula is typeset, as it is for printing, the page moves.
+        typeset = "MathJax.startup.promise.then(() => dispatchEvent(new Event('beforeprint')))"
+        self.page.evaluate(f"window.MathJax && {typeset}")
         self.page.wait_for_function(
             "[...document.querySelectorAll('figure.explorer')].every(f => f.dataset.ready === 'true')"
         )

@@ -27,12 +27,27 @@ def script() -> str:
 
 
 class Slider(traitlets.TraitType[float, float]):
-    """A number between `low` and `high`, moved by a slider; `log` spaces the slider by powers of ten."""
+    """A number between `low` and `high`, moved by a slider; `log` spaces the slider by powers of ten.
 
-    def __init__(self, value: float, low: float, high: float, *, label: str, step: float = 0.0, log: bool = False):
+    `narrow` makes room for many beside each other.
+    """
+
+    def __init__(
+        self,
+        value: float,
+        low: float,
+        high: float,
+        *,
+        label: str,
+        step: float = 0.0,
+        log: bool = False,
+        narrow: bool = False,
+    ):
         self.low, self.high = arguments.real("low", low), arguments.real("high", high)
         self.whole = step >= 1
         self.front = {"kind": "slider", "label": label, "low": low, "high": high, "step": step, "log": log}
+        if narrow:
+            self.front["narrow"] = True
         super().__init__(value)
 
     def validate(self, obj: Any, value: Any) -> float:
@@ -121,9 +136,12 @@ class Button:
 
 @dataclass(frozen=True)
 class Play:
-    """A button that moves the slider `target` from its lowest to its highest value in `seconds`."""
+    """A button that moves the slider `target` from its lowest to its highest value in `seconds`.
 
-    target: str
+    Without a target it runs the loop's action of its own name in every frame, until that returns false.
+    """
+
+    target: str | None = None
     seconds: float = 6.0
 
     @property
@@ -135,12 +153,20 @@ class Play:
 Control = Slider | Number | Choice | Switch | Point | Points | Button | Play
 
 
-def mark(kind: str, color: int = 0, **style: Any) -> dict[str, Any]:
-    """Declare something that moves: a "path", "points" or "squares" in a series color.
+def mark(kind: str, color: int | None = None, *, other: int = 1, **style: Any) -> dict[str, Any]:
+    """Declare something that moves, by what its data are; drawn in a series color, 7 for ink, 8 for paper.
 
-    `style` may hold `width` (line width or diameter), `dash` and `opacity`.
+    "path" [[x, y], …], "points" [[x, y], …], "segments" [[x₀, y₀, x₁, y₁], …], "squares" [[x, y from, y to, ±1], …],
+    "texts" [[x, y, text], …] and "field" {columns, rows, values, box?}, a heat map behind the axes: `values` in
+    [-1, 1] row by row from the top, from `color` at -1 through nothing at 0 to the color `other` at 1; it fills the
+    axes, or `box` = [x₀, y₀, x₁, y₁]. `style` may hold `width` (of a line, a point, a letter), `dash` and `opacity`.
     """
-    arguments.one_of("kind", kind, ["path", "points", "squares"])
+    arguments.one_of("kind", kind, ["path", "points", "segments", "squares", "texts", "field"])
+    for key in style:
+        arguments.one_of("style", key, ["width", "dash", "opacity"])
+    color = (7 if kind == "texts" else 0) if color is None else color
+    if kind == "field":
+        return {"kind": kind, "colors": [list(bytes.fromhex(figures.COLORS[c][1:])) for c in (color, other)]}
     return {"kind": kind, "color": color, **style}
 
 

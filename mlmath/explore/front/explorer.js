@@ -46,6 +46,7 @@ const outlines = {                // mark kind -> the `d` of an SVG path, from t
     return d;
   },
   points: (points, x, y) => points.map(([a, b]) => `M${x(a).toFixed(2)} ${y(b).toFixed(2)}h0`).join(""),
+  segments: (segments, x, y) => segments.map(([a, b, c, d]) => outlines.path([[a, b], [c, d]], x, y)).join(""),
   squares: (squares, x, y) => squares.map(([a, from, to, toward]) => {  // as wide as they are high, whatever the axes' units
     const side = (y(to) - y(from)).toFixed(2);
     return `M${x(a).toFixed(2)} ${y(from).toFixed(2)}v${side}h${toward * Math.abs(side)}V${y(from).toFixed(2)}z`;
@@ -66,26 +67,52 @@ class Panel {
     const box = { x: Math.min(left, right), y: Math.min(top, bottom), width: Math.abs(right - left), height: Math.abs(bottom - top) };
     clip.append(svg("rect", box));
     picture.append(clip, group);
-    return { x, y, picture, group, marks: {} };
+    const fields = html("div", { className: "fields" });
+    picture.before(fields);
+    return { x, y, picture, group, fields, marks: {} };
   }
 
   draw(marks, values) {
     const shown = this.spec.switch ? this.explorer.control(this.spec.switch).options.indexOf(values[this.spec.switch]) : 0;
-    this.layers.forEach((layer, i) => layer.picture.classList.toggle("on", i === shown));
-    const layer = this.layers[shown], x = a => place(layer.x, a), y = b => place(layer.y, b);
-    for (const [name, mark] of this.spec.marks) {
-      if (mark.kind === "handle") this.handles(layer, name, mark, marks[name] ?? []);
-      else {
-        const path = layer.marks[name] ??= layer.group.appendChild(svg("path", {
-          class: `mark ${mark.kind} color-${mark.color}`,
-          style: ["width", "dash", "opacity"].filter(key => key in mark).map(key => `--${key}:${mark[key]}`).join(";"),
-        }));
-        path.setAttribute("d", outlines[mark.kind](marks[name] ?? [], x, y));
-      }
-    }
+    this.layers.forEach(({ picture, fields }, i) => [picture, fields].forEach(part => part.classList.toggle("on", i === shown)));
+    for (const [name, mark] of this.spec.marks) (this[mark.kind] ?? this.outline).call(this, this.layers[shown], name, mark, marks[name] ?? []);
   }
 
-  handles(layer, name, mark, points) {
+  node(layer, name, mark, tag) {
+    const style = ["width", "dash", "opacity"].filter(key => key in mark).map(key => `--${key}:${mark[key]}`).join(";");
+    return layer.marks[name] ??= layer.group.appendChild(svg(tag, { class: `mark ${mark.kind} color-${mark.color}`, style }));
+  }
+
+  outline(layer, name, mark, data) {
+    const d = outlines[mark.kind](data, a => place(layer.x, a), b => place(layer.y, b));
+    this.node(layer, name, mark, "path").setAttribute("d", d);
+  }
+
+  texts(layer, name, mark, texts) {
+    const node = this.node(layer, name, mark, "g");
+    while (node.childElementCount > texts.length) node.lastChild.remove();
+    texts.forEach(([a, b, text], i) => {
+      const line = node.children[i] ?? node.appendChild(svg("text"));
+      line.setAttribute("transform", `translate(${place(layer.x, a).toFixed(2)} ${place(layer.y, b).toFixed(2)})`);
+      if (line.textContent !== text) line.textContent = text;
+    });
+  }
+
+  field({ x, y, picture, fields, marks }, name, { colors }, { columns = 1, rows = 1, values = [0], box = [x.low, y.low, x.high, y.high] }) {
+    const canvas = marks[name] ??= fields.appendChild(html("canvas")), { width, height } = picture.viewBox.baseVal;
+    const [left, bottom, right, top] = box.map((at, i) => 100 * (i % 2 ? place(y, at) / height : place(x, at) / width));
+    canvas.style = `left:${left}%;top:${top}%;width:${right - left}%;height:${bottom - top}%`;
+    if (canvas.width !== columns || canvas.height !== rows) Object.assign(canvas, { width: columns, height: rows });
+    const image = new ImageData(columns, rows);
+    for (let i = 0; i < values.length; i++) {
+      const color = colors[values[i] < 0 ? 0 : 1];
+      for (let k = 0; k < 3; k++) image.data[4 * i + k] = color[k];
+      image.data[4 * i + 3] = 255 * Math.abs(values[i]);
+    }
+    canvas.getContext("2d").putImageData(image, 0, 0);
+  }
+
+  handle(layer, name, mark, points) {
     const knobs = layer.marks[name] ??= [];
     while (knobs.length > points.length) knobs.pop().remove();
     while (knobs.length < points.length) knobs.push(this.knob(layer, mark, knobs.length));
@@ -138,7 +165,7 @@ class Panel {
 // ---- controls -------------------------------------------------------------------------------------------
 
 const kinds = {                   // control kind -> its node, and how it shows a value
-  slider(explorer, { name, label, low, high, step, log }) {
+  slider(explorer, { name, label, low, high, step, log, narrow }) {
     const [from, to] = log ? [Math.log10(low), Math.log10(high)] : [low, high];
     const input = html("input", { type: "range", min: from, max: to, step: step || (to - from) / 200, name });
     const output = html("output");
@@ -153,7 +180,7 @@ const kinds = {                   // control kind -> its node, and how it shows 
       output.value = show(value);
       input.setAttribute("aria-valuetext", output.value);
     };
-    return { node: html("label", { className: "slider" }, html("span", {}, label, output), input), update };
+    return { node: html("label", { className: narrow ? "slider narrow" : "slider" }, html("span", {}, label, output), input), update };
   },
   number(explorer, { name, label }) {
     const input = html("input", { type: "number", step: "any", name });
@@ -174,28 +201,32 @@ const kinds = {                   // control kind -> its node, and how it shows 
   },
   button(explorer, { name, label }) {
     const node = html("button", { type: "button", name }, label);
-    node.addEventListener("click", () => explorer.change(explorer.loop.actions[name](explorer.values())));
+    node.onclick = () => explorer.change(explorer.loop.actions[name](explorer.values()));
     return { node };
   },
   play(explorer, { name, label, target, seconds }) {
-    const node = html("button", { type: "button", name }, label), { low, high } = explorer.control(target);
+    const node = html("button", { type: "button", name }, label), { low, high } = explorer.control(target) ?? {};
     let playing = null;
     const stop = () => { playing = null; node.textContent = label; };
+    const slide = gone => {
+      explorer.change({ [target]: Math.round(playing.from + gone * (high - low)) });
+      return explorer.values()[target] < high;
+    };
+    const act = gone => (explorer.schedule(), node.isConnected && explorer.loop.actions[name](explorer.values(), gone === 1));
     const tick = now => {
       if (!playing) return;
       const gone = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1 : (now - playing.since) / (1000 * seconds);
-      explorer.change({ [target]: Math.round(playing.from + gone * (high - low)) });
-      if (explorer.values()[target] >= high) stop();
+      if (!(target ? slide : act)(gone)) stop();
       else requestAnimationFrame(tick);
     };
-    node.addEventListener("click", () => {
+    node.onclick = () => {
       if (playing) return stop();
       const now = explorer.values()[target];
       playing = { since: performance.now(), from: now >= high ? low : now };
       node.textContent = "Pause";
       tick(playing.since);
-    });
-    return { node, stop };
+    };
+    return target ? { node, stop } : { node };                // a slider that is moved stops who moves a slider, not who learns
   },
 };
 

@@ -11,3 +11,10 @@ function start(figure) {
   render({ model, el: figure.querySelector(".panels") });
 }
 document.querySelectorAll("figure.explorer").forEach(start);
+
+// The theme searches the whole page at each click, before anything else hears of it: these are not for it.
+addEventListener("click", event => {
+  if (!event.target.closest?.("figure.explorer")) return;
+  event.stopPropagation();
+  event.target.closest("button")?.onclick(event);
+}, true);

@@ -108,7 +108,8 @@ loops.descent = (program, { methods, losses: names, largest }) => ({
     for (const method of methods) {
       if (!values[method]) continue;
       const run = descend(rules[method]({ rate, momentum, loss, hessian }), gradient, loss, start, steps, largest);
-      Object.assign(marks, { [`path_${method}`]: run.path, [`end_${method}`]: [run.path.at(-1)], [`loss_${method}`]: numbered(run.losses) });
+      const parts = { path: run.path, dots: run.path, end: [run.path.at(-1)], loss: numbered(run.losses) };
+      for (const [part, drawn] of Object.entries(parts)) marks[`${part}_${method}`] = drawn;
       readouts[method] = run.diverged ? NaN : run.losses.at(-1);
     }
     return { marks, readouts };
