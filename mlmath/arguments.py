@@ -73,6 +73,14 @@ def positive(name: str, value: Any) -> float:
     return number
 
 
+def non_negative(name: str, value: Any) -> float:
+    """Return `value` as a float that is at least zero."""
+    number = real(name, value)
+    if number < 0:
+        raise ValueError(f"{name} must be at least 0, but it is {value!r}")
+    return number
+
+
 def fraction(name: str, value: Any) -> float:
     """Return `value` as a float in [0, 1)."""
     number = real(name, value)
@@ -95,4 +103,11 @@ def one_of(name: str, value: Any, options: Iterable[str]) -> str:
     options = list(options)
     if not isinstance(value, str) or value not in options:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, but it is {value!r}")
+    return value
+
+
+def generator(name: str, value: Any) -> np.random.Generator:
+    """Return `value` if it is a random number generator."""
+    if not isinstance(value, np.random.Generator):
+        raise TypeError(f"{name} must be a numpy.random.Generator, but it is {value!r}")
     return value

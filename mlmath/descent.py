@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlmath.arguments import count, fraction, positive, real_array, same_length
+from mlmath.arguments import count, fraction, generator, positive, real_array, same_length
 
 State = tuple[np.ndarray, ...]
 
@@ -36,13 +36,6 @@ def _function(name: str, value: Any) -> Callable:
     """Return `value` if it can be called."""
     if not callable(value):
         raise TypeError(f"{name} must be a function, but it is {value!r}")
-    return value
-
-
-def _generator(name: str, value: Any) -> np.random.Generator:
-    """Return `value` if it is a random number generator."""
-    if not isinstance(value, np.random.Generator):
-        raise TypeError(f"{name} must be a numpy.random.Generator, but it is {value!r}")
     return value
 
 
@@ -307,7 +300,7 @@ def batches(n: int, *, batch_size: int, rng: np.random.Generator) -> list[np.nda
     One permutation is drawn, whatever the batch size: the batches are its consecutive slices.
     """
     n, batch_size = count("n", n), count("batch_size", batch_size)
-    order = _generator("rng", rng).permutation(n)
+    order = generator("rng", rng).permutation(n)
     return [order[i : i + batch_size] for i in range(0, n, batch_size)]
 
 
@@ -335,7 +328,7 @@ def minimize_stochastic(
     _function("gradient", gradient)
     X, y = real_array("X", X, ndim=2), real_array("y", y, ndim=(1, 2))
     same_length("X", X, "y", y)
-    epochs, batch_size, rng = count("epochs", epochs), count("batch_size", batch_size), _generator("rng", rng)
+    epochs, batch_size, rng = count("epochs", epochs), count("batch_size", batch_size), generator("rng", rng)
     deal = (rows for _ in range(epochs) for rows in batches(len(X), batch_size=batch_size, rng=rng))
     every = math.ceil(len(X) / batch_size)
 
