@@ -11,6 +11,8 @@ on each other. All three first scale the columns of X to about length 1: the uni
 then change neither the accuracy nor the verdict on whether the columns are independent.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -161,13 +163,16 @@ def _triangular_factor(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
     rows = CACHE // d
     if n < 2 * rows or rows < 2 * d:
         return np.asarray(np.linalg.qr(np.hstack([X, Y]), mode="r"))
-    whole = n // rows * rows
-    triangles = [np.hstack([X[whole:], Y[whole:]])]
-    for i in range(0, whole, 16 * rows):  # a few blocks at a time: a copy of all of X would cost more than it saves
-        part = slice(i, min(i + 16 * rows, whole))
+    whole, some = n // rows * rows, 16 * rows  # some blocks at a time: a copy of all of X would cost more than it saves
+
+    def triangles(i):
+        part = slice(i, min(i + some, whole))
         blocks = np.hstack([X[part], Y[part]]).reshape(-1, rows, d)
-        triangles.append(np.asarray(np.linalg.qr(blocks, mode="r")).reshape(-1, d))
-    R = np.concatenate(triangles)
+        return np.asarray(np.linalg.qr(blocks, mode="r")).reshape(-1, d)
+
+    with ThreadPoolExecutor(os.cpu_count()) as cores:  # no block waits for another
+        stacked = list(cores.map(triangles, range(0, whole, some)))
+    R = np.concatenate([*stacked, np.hstack([X[whole:], Y[whole:]])])
     return _triangular_factor(R, R[:, :0])
 
 
