@@ -105,8 +105,7 @@ class Panel {
     if (canvas.width !== columns || canvas.height !== rows) Object.assign(canvas, { width: columns, height: rows });
     const image = new ImageData(columns, rows);
     for (let i = 0; i < values.length; i++) {
-      const color = colors[values[i] < 0 ? 0 : 1];
-      for (let k = 0; k < 3; k++) image.data[4 * i + k] = color[k];
+      image.data.set(colors[values[i] < 0 ? 0 : 1], 4 * i);
       image.data[4 * i + 3] = 255 * Math.abs(values[i]);
     }
     canvas.getContext("2d").putImageData(image, 0, 0);
