@@ -1,0 +1,275 @@
+"""Chapter 4, training a network: chapter 2's optimizers on small batches, with a record of the run.
+
+w           all parameters of the network in one vector, of which the layers' arrays are views: a step of an
+            optimizer is then a few operations on one vector, whatever the network looks like
+g           the gradient, in the same order
+α           `alpha`, the weight decay: the penalty is α/2 times the sum of squares of all weight matrices
+"""
+
+import math
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from mlmath.arguments import count, generator, non_negative, real_array, same_length
+from mlmath.descent import Optimizer, batches
+from mlmath.network import Layer, Loss, squared_error
+from mlmath.progress import Progress
+
+Outcome = Literal["epoch limit", "early stopping", "diverged"]
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """The record of a training, all of it finite; epoch k is entry k − 1.
+
+    losses                 (epochs,), the mean loss over the samples of the epoch, without the penalty, each measured in
+                           training, just before the step that its batch led to
+    accuracies             (epochs,), the share of samples whose class was right, likewise; empty without classes
+    validation_losses      (epochs,), the loss over the validation set after the epoch; empty without such a set
+    validation_accuracies  (epochs,), likewise; empty without classes
+    best                   the epoch of the least validation loss, of the least loss without such a set; 0 before any
+    steps                  the number of steps taken
+    outcome                "epoch limit", "early stopping" or "diverged"
+    """
+
+    losses: np.ndarray
+    accuracies: np.ndarray
+    validation_losses: np.ndarray
+    validation_accuracies: np.ndarray
+    best: int
+    steps: int
+    outcome: Outcome
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs that were completed."""
+        return len(self.losses)
+
+    def __repr__(self) -> str:
+        return f"History({self.outcome!r}, epochs={self.epochs}, best={self.best}: {self.last})"
+
+    @property
+    def last(self) -> str:
+        """What was measured in the last epoch, in words."""
+        columns = {name: getattr(self, field) for name, field in FIELDS.items()}
+        return _text({name: values[-1] for name, values in columns.items() if len(values)}) or "nothing measured"
+
+
+FIELDS = {
+    "loss": "losses",
+    "accuracy": "accuracies",
+    "validation loss": "validation_losses",
+    "validation accuracy": "validation_accuracies",
+}
+
+
+def _text(measured: dict[str, float]) -> str:
+    """What was measured, in words."""
+    return ", ".join(f"{name} {value:.3g}" for name, value in measured.items())
+
+
+def accuracy(outputs: np.ndarray, y: np.ndarray) -> float:
+    """Return the share of the samples whose class is right.
+
+    The outputs are logits: with (n, c) the class is the largest of c, with (n,) or (n, 1) it is 1 where z > 0.
+    """
+    binary = outputs.shape in (y.shape, (*y.shape, 1))
+    predicted = outputs.reshape(y.shape) > 0 if binary else outputs.argmax(axis=-1)
+    return float((predicted == y).mean())
+
+
+def evaluate(network: Layer, X: Any, *, batch_size: int = 1000) -> np.ndarray:
+    """Return the outputs for X (n, ...) of the network in use, computed `batch_size` rows at a time.
+
+    X is converted to the type of the network's parameters.
+    """
+    X, batch_size = real_array("X", X), count("batch_size", batch_size)
+    X = X.astype(next((w.dtype for w in network.parameters.values()), X.dtype), copy=False)
+    return np.concatenate([network.forward(X[i : i + batch_size])[0] for i in range(0, len(X), batch_size)])
+
+
+def train(
+    network: Layer,
+    X: Any,
+    y: Any,
+    loss: Loss,
+    optimizer: Optimizer,
+    *,
+    epochs: int,
+    batch_size: int,
+    rng: np.random.Generator,
+    validation: tuple[Any, Any] | None = None,
+    alpha: float = 0.0,
+    patience: int | None = None,
+    progress: bool = False,
+    after_epoch: Callable[[int], None] | None = None,
+) -> History:
+    """Train the network in place by the optimizer's steps on batches dealt anew in each epoch, and return the record.
+
+    X has shape (n, ...), y holds classes (whole numbers; their accuracy is recorded, unless the loss is
+    `squared_error`) or targets; X and targets are converted to the type of the parameters. The objective is the loss
+    plus α/2 · Σ W² over all parameters of two or more axes. With `patience` training stops once the loss over
+    `validation`, a pair (X, y), has not fallen for so many epochs, and the network goes back to its best epoch.
+    `after_epoch(k)` is called after epoch k; `progress` shows a bar.
+
+    A loss that is no longer finite ends the run as "diverged": a `RuntimeWarning` names the step, and the network goes
+    back to the last weights at which it was finite. If there are none, at the first step, ValueError is raised.
+    """
+    epochs, batch_size = count("epochs", epochs), count("batch_size", batch_size)
+    if patience is not None:
+        patience = count("patience", patience)
+        if validation is None:
+            raise ValueError("patience needs a validation set to watch, but validation is None")
+    run = _Run(network, loss, optimizer, non_negative("alpha", alpha), generator("rng", rng))
+    X, y = run.samples(X, y)
+    if validation is not None:
+        if not isinstance(validation, tuple | list) or len(validation) != 2:
+            raise TypeError(f"validation must be a pair (X, y), but it is {validation!r}")
+        validation = run.samples(*validation, "validation ")
+    bar = Progress(epochs * math.ceil(len(X) / batch_size)) if progress else None
+    # Large arrays come and go in every step. Once it has seen a block of 32 MB freed, Linux's allocator keeps such
+    # memory for the next step instead of giving it back and having it cleared anew: Adam is five times as quick then.
+    np.empty(2**25 - 2**16, np.uint8)
+
+    outcome: Outcome = "epoch limit"
+    for epoch in range(1, epochs + 1):
+        try:
+            for so_far in run.epoch(X, y, batch_size):
+                if bar and bar.due():
+                    bar.draw(run.steps, f"epoch {epoch} of {epochs}: {_text(so_far)}")
+            run.record(so_far, validation)
+        except _NotFiniteError as error:
+            outcome = "diverged"
+            message = f"the loss is no longer finite {error} (epoch {epoch}) with {optimizer}: try a smaller rate"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+            break
+        if after_epoch is not None:
+            after_epoch(epoch)
+        if patience is not None and epoch - run.best >= patience:
+            outcome = "early stopping"
+            break
+    if patience is not None:
+        run.values[:] = run.best_values
+    history = run.history(outcome)
+    if bar:
+        bar.close(f"{outcome} after {history.epochs} epochs: {history.last}")
+    return history
+
+
+class _NotFiniteError(ArithmeticError):
+    """The loss is no longer finite."""
+
+
+class _Run:
+    """A network whose arrays have moved into one vector, and what it takes to train it."""
+
+    def __init__(
+        self, network: Layer, loss: Loss, optimizer: Optimizer, alpha: float, rng: np.random.Generator
+    ) -> None:
+        if not isinstance(network, Layer):
+            raise TypeError(f"network must be a Layer such as Sequential(...), but it is {network!r}")
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer must be an Optimizer such as Adam(0.001), but it is {optimizer!r}")
+        self.network, self.loss, self.optimizer, self.alpha, self.rng = network, loss, optimizer, alpha, rng
+        # Matrices come first, so that what decays is one slice.
+        parameters = dict(sorted(network.parameters.items(), key=lambda item: item[1].ndim < 2))
+        statistics = network.statistics
+        arrays = [*parameters.values(), *statistics.values()]
+        if len({array.dtype for array in arrays}) != 1 or not parameters:
+            raise ValueError(
+                "network must have parameters, all of one type, "
+                f"but it has {', '.join(f'{name} of {w.dtype}' for name, w in parameters.items()) or 'none'}"
+            )
+        self.values = np.concatenate([array.ravel() for array in arrays])
+        ends = np.cumsum([array.size for array in arrays])
+        views = [part.reshape(a.shape) for part, a in zip(np.split(self.values, ends[:-1]), arrays, strict=True)]
+        network.parameters = dict(zip(parameters, views, strict=False))
+        network.statistics = dict(zip(statistics, views[len(parameters) :], strict=True))
+        self.names = list(parameters)
+        self.w = self.values[: ends[len(parameters) - 1]]
+        self.g = np.empty_like(self.w)
+        self.decayed = slice(sum(w.size for w in parameters.values() if w.ndim > 1))
+        self.finite, self.best_values = self.values.copy(), self.values.copy()
+        self.state = optimizer.start(self.w)
+        self.steps = self.best = 0
+        self.least = math.inf
+        self.rows: list[dict[str, float]] = []
+
+    def samples(self, X: Any, y: Any, which: str = "") -> tuple[np.ndarray, np.ndarray]:
+        """Return X as floats of the network's type, y likewise unless it holds whole numbers."""
+        X, y = real_array(f"{which}X", X).astype(self.w.dtype, copy=False), np.asarray(y)
+        if y.dtype.kind in "biu":
+            y = y.astype(int, copy=False)
+        else:
+            y = real_array(f"{which}y", y).astype(self.w.dtype, copy=False)
+        for name, array in (("X", X), ("y", y)):
+            if array.ndim == 0:
+                raise ValueError(f"{which}{name} must have one entry for each sample, but it is the number {array}")
+        same_length(f"{which}X", X, f"{which}y", y)
+        return X, y
+
+    def epoch(self, X: np.ndarray, y: np.ndarray, batch_size: int) -> Iterator[dict[str, float]]:
+        """Take a step on each batch, and give what was measured in the epoch so far."""
+        mean: dict[str, float] = defaultdict(float)
+        seen = 0
+        for rows in batches(len(X), batch_size=batch_size, rng=self.rng):
+            seen += len(rows)
+            for name, value in self.step(X.take(rows, axis=0), y.take(rows, axis=0)).items():
+                mean[name] += (value - mean[name]) * len(rows) / seen
+            yield mean
+
+    @np.errstate(all="ignore")  # overflow is how a training diverges: no reason for a warning of its own
+    def step(self, X: np.ndarray, y: np.ndarray) -> dict[str, float]:
+        """Take a step on one batch, and give what was measured before it."""
+        outputs, pullback = self.network.forward(X, self.rng)
+        value, dy = self.loss(outputs, y)
+        self.require_finite(value, f"at step {self.steps + 1}")
+        self.finite[:] = self.values
+        gradients = pullback(dy, to_input=False)[1]
+        np.concatenate([gradients[name].ravel() for name in self.names], out=self.g)
+        if self.alpha > 0:
+            self.g[self.decayed] += self.alpha * self.w[self.decayed]
+        self.optimizer.step(self.w, self.g, self.state)
+        self.steps += 1
+        return self.measured(value, outputs, y)
+
+    def measured(self, value: float, outputs: np.ndarray, y: np.ndarray) -> dict[str, float]:
+        """The loss, and the accuracy where y holds classes."""
+        classes = y.dtype.kind == "i" and self.loss is not squared_error
+        return {"loss": value} | ({"accuracy": accuracy(outputs, y)} if classes else {})
+
+    @np.errstate(all="ignore")
+    def record(self, measured: dict[str, float], validation: tuple[np.ndarray, np.ndarray] | None) -> None:
+        """Keep what was measured in the epoch, and measure on the validation set."""
+        after = f"after step {self.steps}"
+        self.require_finite(self.values.sum(), after)
+        if validation is not None:
+            X, y = validation
+            outputs = evaluate(self.network, X)
+            value = self.loss(outputs, y)[0]
+            self.require_finite(value, after)
+            measured |= {f"validation {name}": v for name, v in self.measured(value, outputs, y).items()}
+        self.rows.append(measured)
+        watched = measured.get("validation loss", measured["loss"])
+        if watched < self.least:
+            self.least, self.best = watched, len(self.rows)
+            self.best_values[:] = self.values
+
+    def require_finite(self, value: float, when: str) -> None:
+        """Go back to the last weights at which the loss was finite, if this one is not."""
+        if not np.isfinite(value):
+            self.values[:] = self.finite
+            if self.steps == 0:
+                raise ValueError(f"the loss must be finite at the start, but it is {value}: scale X, or start smaller")
+            raise _NotFiniteError(when)
+
+    def history(self, outcome: Outcome) -> History:
+        """The record of the epochs so far."""
+        columns = {field: [row[name] for row in self.rows if name in row] for name, field in FIELDS.items()}
+        arrays = {field: np.array(column) for field, column in columns.items()}
+        return History(**arrays, best=self.best, steps=self.steps, outcome=outcome)
