@@ -256,8 +256,10 @@ class _JavaScript(JavascriptCodePrinter):
         return f"heaviside({self._print(step.args[0])}, {self._print(step.args[1])})"
 
     def _print_Piecewise(self, pieces: sp.Piecewise) -> str:
-        branches = [f"({self._print(condition)}) ? {self._print(value)} : " for value, condition in pieces.args]
-        return f"({''.join(branches)}NaN)"
+        *_, (last, otherwise) = pieces.args
+        cases = pieces.args[:-1] if otherwise == sp.true else pieces.args
+        branches = [f"({self._print(condition)}) ? {self._print(value)} : " for value, condition in cases]
+        return f"({''.join(branches)}{self._print(last) if otherwise == sp.true else 'NaN'})"
 
 
 # Small powers as products, which round alike everywhere; `pow` does not.
@@ -385,6 +387,29 @@ def javascript_function(name: str, arguments: Sequence[Any], expressions: Any) -
     result = _brackets(expressions, lambda _: show(next(values)))
     head = ", ".join(_brackets(argument, lambda s: names[s].name) for argument in arguments)
     return "\n".join([f"function {name}({head}) {{", *lines, f"  return {result};", "}"])
+
+
+def javascript_loops(name: str, arguments: Sequence[Any], assignments: dict[sp.Indexed, sp.Expr]) -> str:
+    """Return the source of `function name(...)` that fills arrays in place, by loops over the indices (`sympy.Idx`).
+
+    In {z[j]: b[j] + Sum(W[i, j] * a[i], i)} the loop over j fills z, the one over i sums up. An array of two dimensions
+    lies flat, row by row; the ranges of its indices are its shape.
+    """
+    show = _JavaScript().doprint
+    lines: list[str] = []
+    for target, value in assignments.items():
+        sums = {total: sp.Symbol(f"sum{k}") for k, total in enumerate(sorted(value.atoms(sp.Sum), key=str))}
+        lines += map(_loop, target.indices)
+        for total, symbol in sums.items():
+            term = f"{symbol} += {show(stable(total.function))};"
+            lines += [f"let {symbol} = 0;", " ".join([*(_loop(index) for index in total.variables), term])]
+            lines[-1] += "}" * len(total.variables)
+        lines += [f"{show(target)} = {show(stable(value.xreplace(sums)))};", "}" * len(target.indices)]
+    return "\n".join([f"function {name}({', '.join(map(str, arguments))}) {{", *(f"  {line}" for line in lines), "}"])
+
+
+def _loop(index: sp.Idx) -> str:
+    return f"for (let {index} = 0; {index} < {index.upper + 1}; {index}++) {{"
 
 
 def _fresh(taken: Iterable[sp.Symbol]) -> Iterator[sp.Symbol]:

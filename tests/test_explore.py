@@ -9,7 +9,25 @@ from mlmath.exercises import ask, check
 from mlmath.explore import static
 
 x, y, t = sp.symbols("x y t", real=True)
-EXPLORERS = ["bowl", "conditioning", "descent", "first_descent", "fit_a_line", "polynomial", "rate_1d", "sgd"]
+EXPLORERS = [
+    "activation",
+    "backprop",
+    "boundary",
+    "bowl",
+    "bumps",
+    "conditioning",
+    "depth",
+    "descent",
+    "first_descent",
+    "fit_a_line",
+    "newton_vs_descent",
+    "playground",
+    "polynomial",
+    "rate_1d",
+    "sgd",
+    "sigmoid",
+    "threshold",
+]
 
 
 @pytest.mark.parametrize("name", EXPLORERS)

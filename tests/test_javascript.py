@@ -9,7 +9,16 @@ import sympy as sp
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from mlmath.javascript import javascript_function, logsumexp, numpy_function, prelude, sigmoid, softplus, stable
+from mlmath.javascript import (
+    javascript_function,
+    javascript_loops,
+    logsumexp,
+    numpy_function,
+    prelude,
+    sigmoid,
+    softplus,
+    stable,
+)
 
 x, y, z = XYZ = sp.symbols("x y z", real=True)
 EXTREMES = [0.0, -0.0, 5e-324, 1e-300, -1e-20, 1e-9, -1e-3, 0.5, -1.0, 1.0, 2.0, 3.7, -20.0, 36.8, 100.0]
@@ -242,3 +251,40 @@ def test_numbers_keep_all_their_digits():
     assert "0.30000000000000004" in javascript_function("f", [x], x + (0.1 + 0.2))
     assert "(1/3)*x" in source
     assert str(2**70) in source
+
+
+def test_loops_sum_over_the_indices_of_a_sum(chromium):
+    n, m = sp.symbols("n m", integer=True)
+    i, j = sp.Idx("i", n), sp.Idx("j", m)
+    W, a, z = sp.IndexedBase("W", shape=(n, m)), sp.IndexedBase("a"), sp.IndexedBase("z")
+    total, table = sp.IndexedBase("total"), sp.IndexedBase("table", shape=(n, m))
+    assignments = {
+        z[j]: x * sp.Sum(W[i, j] * a[i], i) - sp.Sum(a[i] ** 2, i),
+        table[i, j]: 1 / (1 + sp.exp(-a[i] * z[j])),
+        total[j]: sp.Sum(table[i, j], i, j),
+    }
+    source = javascript_loops("fill", [n, m, x, "W", "a", "z", "table", "total"], assignments)
+    rng = np.random.default_rng(0)
+    weights, inputs = rng.normal(size=(3, 2)), 400 * rng.normal(size=3)
+    page = chromium.new_page()
+    page.add_script_tag(content=prelude())
+    found = page.evaluate(
+        """([source, W, a]) => {
+            const fill = new Function(source + "; return fill;")(), [z, table, total] = [[], [], []];
+            fill(3, 2, 0.5, W, a, z, table, total);
+            return [z, table, total];
+        }""",
+        [source, weights.ravel().tolist(), inputs.tolist()],
+    )
+    page.close()
+    expected = 0.5 * inputs @ weights - inputs @ inputs
+    with np.errstate(over="ignore"):
+        squashed = 1 / (1 + np.exp(-np.outer(inputs, expected)))
+    for ours, numpys in zip(found, (expected, squashed.ravel(), [squashed.sum()] * 2), strict=True):
+        np.testing.assert_allclose(ours, numpys, rtol=1e-12)
+
+
+def test_a_case_for_all_the_rest_leaves_no_nan():
+    relu = sp.Piecewise((0, x <= 0), (x, True))
+    assert "NaN" not in javascript_function("f", [x], relu)
+    assert "NaN" in javascript_function("f", [x], sp.Piecewise((x, x > 0)))

@@ -5,16 +5,28 @@ Each is a function that takes the reader's own loss or data and returns an `Expl
 
 from mlmath.explore.descent import bowl, descent, first_descent, rate_1d, sgd
 from mlmath.explore.explorer import Explorer
+from mlmath.explore.logistic import boundary, newton_vs_descent, sigmoid, threshold
+from mlmath.explore.network import activation, backprop, bumps
+from mlmath.explore.playground import depth, playground
 from mlmath.explore.regression import conditioning, fit_a_line, polynomial
 
 __all__ = [
     "Explorer",
+    "activation",
+    "backprop",
+    "boundary",
     "bowl",
+    "bumps",
     "conditioning",
+    "depth",
     "descent",
     "first_descent",
     "fit_a_line",
+    "newton_vs_descent",
+    "playground",
     "polynomial",
     "rate_1d",
     "sgd",
+    "sigmoid",
+    "threshold",
 ]

@@ -14,18 +14,18 @@ from mlmath.explore.stage import stage
 from mlmath.javascript import javascript_function, numpy_function
 
 
-def function_of(loss: Any, variables: Sequence[sp.Symbol]) -> sp.Expr:
-    """Return the reader's `loss` as an expression in nothing but `variables`."""
+def function_of(loss: Any, variables: Sequence[sp.Symbol], *, name: str = "loss") -> sp.Expr:
+    """Return the reader's `loss`, or what else its `name` is, as an expression in nothing but `variables`."""
     if not all(isinstance(variable, sp.Symbol) for variable in variables):
         raise TypeError(f"variables must be SymPy symbols, but they are {variables!r}")
     try:
         expr = sp.sympify(loss)
     except sp.SympifyError:
-        raise TypeError(f"loss must be a SymPy expression, but it is {loss!r}") from None
+        raise TypeError(f"{name} must be a SymPy expression, but it is {loss!r}") from None
     others = expr.free_symbols - set(variables)
     if others:
         raise ValueError(
-            f"loss must depend on {', '.join(map(str, variables))} only, but it has {sorted(map(str, others))}"
+            f"{name} must depend on {', '.join(map(str, variables))} only, but it has {sorted(map(str, others))}"
         )
     return expr
 
