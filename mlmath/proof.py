@@ -43,7 +43,22 @@ def canonical(expr: sp.Expr) -> sp.Expr:
 
 def _evaluate(expr: sp.Expr) -> sp.Expr:
     kinds = (sp.Derivative, sp.Limit, sp.Integral)
-    return expr.replace(lambda e: isinstance(e, kinds), lambda e: e.doit())
+    expr = expr.replace(lambda e: isinstance(e, kinds), lambda e: e.doit())
+    return expr.replace(lambda e: isinstance(e, sp.Integral), _fold_integral)
+
+
+_HALVES = {(-sp.oo, sp.oo): (1, -1), (sp.S.Zero, sp.oo): (1,), (-sp.oo, sp.S.Zero): (-1,)}
+
+
+def _fold_integral(integral: sp.Integral) -> sp.Expr:
+    """∫ g(z) dz over all z = ∫ (g(u) + g(−u)) du over u > 0: what is even counts twice, what is odd vanishes."""
+    (z, *ends), *more = integral.limits
+    if more or integral.function.has(sp.Integral) or tuple(ends) not in _HALVES:
+        return integral
+    u = sp.Symbol("ι", positive=True)
+    both = sp.expand(sp.Add(*(integral.function.subs(z, sign * u) for sign in _HALVES[tuple(ends)])))
+    terms = (term.as_independent(u, as_Add=False) for term in sp.Add.make_args(both))
+    return sp.Add(*(factor * sp.Integral(part, (u, 0, sp.oo)) for factor, part in terms))
 
 
 def _split_product(product: sp.Product) -> sp.Expr:

@@ -42,6 +42,9 @@ class _Printer(LatexPrinter):
     def _print_Identity(self, expr: sp.Identity) -> str:
         return "I"
 
+    def _print_DiagMatrix(self, expr: sp.DiagMatrix) -> str:
+        return rf"\operatorname{{diag}}({self._print(expr.args[0])})"
+
 
 def tex(claim: Any) -> str:
     """Return `claim` as TeX."""

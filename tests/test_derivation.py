@@ -317,6 +317,16 @@ def calculus():
     ) and Derivation(start(sp.Integral(sp.exp(-(z**2) / 2), (z, -sp.oo, sp.oo))), equals(sp.sqrt(2 * sp.pi), "Gauss"))
 
 
+def rectified_variance():
+    z, p = sp.Symbol("z", real=True), sp.Function("p", nonnegative=True)
+    return Derivation(
+        start(sp.Integral(sp.Max(0, z) ** 2 * p(sp.Abs(z)), (z, -sp.oo, sp.oo))),
+        equals(sp.Integral(z**2 * p(sp.Abs(z)), (z, 0, sp.oo)), "a negative z contributes nothing"),
+        equals(sp.Integral(z**2 * p(sp.Abs(z)), (z, -sp.oo, 0)), "turn around"),
+        equals(sp.Integral(z**2 * p(sp.Abs(z)), (z, -sp.oo, sp.oo)) / 2, "half of an even integral"),
+    )
+
+
 def geometric_sum():
     q, K = sp.Symbol("q", positive=True), sp.Symbol("k", integer=True, positive=True)
     return Derivation(
@@ -355,7 +365,7 @@ TRUE = [
         recursion,
     ),
     *(convergence, best_rate, no_rate_is_better, descent_lemma, sublinear, linear_rate, momentum, all_roots),
-    *(monotonic_equation, calculus, geometric_sum, logistic_gradient),
+    *(monotonic_equation, calculus, rectified_variance, geometric_sum, logistic_gradient),
 ]
 
 
@@ -374,6 +384,7 @@ SQUARES = total(u[i] ** 2) * total(v[i] ** 2)
 gap_k = sp.Function("Delta", real=True)
 LINEAR = sp.Eq(error(k + 1), (1 - rate * lam) * error(k))
 P = sp.Symbol("p", integer=True, positive=True)
+ANY_DENSITY = sp.Function("p", nonnegative=True)(z)
 WRONG = {
     "a sign": chain(sp.Derivative(S, b), equals(2 * total(y[i] - w * x[i] - b), "wrong")),
     "a sign inside a sum": chain(
@@ -394,6 +405,13 @@ WRONG = {
     "a matrix product turned around": chain(X.T * X * A, equals(A * X.T * X, "wrong"), sizes=SIZES),
     "a shape": chain(sp.Matrix([w, b]), equals(sp.Matrix([[w, b]]), "wrong")),
     "Gauss without 2": chain(sp.Integral(sp.exp(-(z**2)), (z, -sp.oo, sp.oo)), equals(sp.sqrt(2 * sp.pi), "wrong")),
+    "a half line for the line": chain(
+        sp.Integral(z**2 * sp.exp(-sp.Abs(z)), (z, -sp.oo, sp.oo)),
+        equals(sp.Integral(z**2 * sp.exp(-sp.Abs(z)), (z, 0, sp.oo)), "wrong"),
+    ),
+    "a density that is not even": chain(
+        sp.Integral(ANY_DENSITY, (z, -sp.oo, sp.oo)), equals(2 * sp.Integral(ANY_DENSITY, (z, 0, sp.oo)), "wrong")
+    ),
     "a definition of itself": chain(b, equals(b + 1, "wrong", where={b: b + 1})),
     "an impossible definition": chain(sigma, equals(-1, "wrong", where={sigma: sp.Integer(-1)})),
     "a bound turned around": chain(total(u[i] * v[i]) ** 2, at_least(SQUARES, "wrong", gap=-HALF_SPREAD)),
@@ -487,6 +505,15 @@ def test_hypotheses_and_sizes_are_displayed():
     assert r"\text{given } \left|{X^\top X}\right| \neq 0" in text
     assert r"\text{proved entry by entry for } n = 3,\ d = 2" in text
     assert r"\text{ for every } i" in sublinear().latex()
+
+
+def test_weighted_least_squares_shows_its_weights_as_a_diagonal_matrix():
+    weights = sp.DiagMatrix(sp.MatrixSymbol("s", n, 1))
+    gap = Y - X * W
+    weighted = Derivation(
+        start(gradient(gap.T * weights * gap, W)), equals(-2 * X.T * weights * gap, "by components"), sizes=SIZES
+    )
+    assert r"= - 2 X^\top \operatorname{diag}(s) \left(y - X w\right)" in weighted.latex()
 
 
 def test_long_reasons_are_broken_outside_of_formulas():

@@ -9,9 +9,11 @@ from bs4 import BeautifulSoup
 from mlmath.explore import static
 from tools.serve import server
 
-PAGES = ["index", "refresher", "linear-regression", "gradient-descent"]
+PAGES = ["index", "refresher", "linear-regression", "gradient-descent", "logistic-regression", "neural-networks"]
 EXPLORERS = {
     *("first-descent", "fit-a-line", "conditioning", "polynomial", "rate-1d", "bowl", "descent", "sgd"),
+    *("sigmoid", "newton-vs-descent", "boundary", "threshold"),
+    *("activation", "bumps", "backprop", "playground", "depth"),
 }
 SIZES = [(1280, 800), (360, 780)]
 LOCAL = ("http://127.0.0.1:", "file://", "data:", "blob:")
