@@ -7,7 +7,7 @@ widget manager's files are those of the npm registry in the versions that MyST-N
 
 A page is ready when every explorer is alive and every formula in the window is typeset, plus one frame. (The stock page
 typesets all of its formulas before it shows one; the book's page typesets the others as the reader comes to them.)
-Each load has a cold cache; the loads are interleaved, so that whatever else the machine does meanwhile slows both alike.
+Each load has a cold cache; the loads are interleaved, so that whatever else the machine does slows both alike.
 """
 
 import argparse

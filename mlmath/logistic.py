@@ -214,7 +214,10 @@ def roc_curve(y: Any, scores: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def auc(false_positive_rate: Any, true_positive_rate: Any) -> float:
-    """Return the area under the ROC curve: the probability that a sample of class 1 scores above one of class 0."""
+    """Return the area under the ROC curve: the probability that a sample of class 1 scores above one of class 0.
+
+    Of samples of the two classes that share a score, half count as in order.
+    """
     x = real_array("false_positive_rate", false_positive_rate, ndim=1)
     y = real_array("true_positive_rate", true_positive_rate, ndim=1)
     same_length("false_positive_rate", x, "true_positive_rate", y)
