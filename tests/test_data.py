@@ -185,3 +185,13 @@ def test_files_are_small_reproducible_and_described():
         assert all(f"`{column}`" in readme for column in header.split(","))
     assert "Source:" in readme
     assert "Licence:" in readme
+
+
+def test_the_prose_is_the_books_own_in_plain_characters():
+    text = data.prose()
+    assert len(text) == 58_714
+    assert len(set(text)) == 75
+    assert text.isascii()
+    assert text.endswith("\n")
+    assert "gradient" in text
+    assert not set("$\\{}`") & set(text)

@@ -4,17 +4,27 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from numpy.exceptions import RankWarning
-from sklearn import linear_model
+from sklearn import linear_model, neural_network
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mlmath import data
-from mlmath.estimators import LinearRegression, Ridge
+from mlmath.estimators import (
+    ConvNetClassifier,
+    LinearRegression,
+    LogisticRegression,
+    MLPClassifier,
+    MLPRegressor,
+    Ridge,
+)
+from mlmath.logistic import SeparableWarning, logistic_regression
 from mlmath.regression import least_squares, with_intercept
 
 MODELS = [
@@ -24,11 +34,20 @@ MODELS = [
     "LinearRegression(solver='svd')",
     "Ridge()",
     "Ridge(fit_intercept=False)",
+    "LogisticRegression()",
+    "LogisticRegression(alpha=0)",
+    "LogisticRegression(solver='descent', steps=200)",
+    "MLPClassifier()",
+    "MLPClassifier(hidden=(), rate=0.05, epochs=50)",
+    "MLPRegressor()",
+    "MLPRegressor(hidden=(20, 10), activation='tanh', rate=0.01, epochs=30)",
+    "ConvNetClassifier()",
+    "ConvNetClassifier((4,), drop=0.0, rate=0.01, epochs=15)",
 ]
 CHECK = """
 import json, sys, warnings
 from sklearn.utils.estimator_checks import check_estimator
-from mlmath.estimators import LinearRegression, Ridge
+from mlmath.estimators import *
 warnings.simplefilter("ignore")
 for model in sys.argv[1:]:
     checks = check_estimator(eval(model), on_skip=None, on_fail=None)
@@ -132,3 +151,181 @@ def test_ridge_gives_a_constant_column_no_weight_and_equal_columns_equal_weights
 def test_bad_settings_are_named_when_the_model_is_fitted(model, error, message):
     with pytest.raises(error, match=message):
         model.fit(*diabetes())
+
+
+# --- Classifiers ------------------------------------------------------------------------------------------------------
+
+
+def labelled(k):
+    """Breast cancer's ten means with names for labels, or some of the digits below k."""
+    if k == 2:
+        return data.breast_cancer().X[:, :10], np.array(["benign", "malignant"])[data.breast_cancer().y]
+    some = np.flatnonzero(data.digits().y < k)[:200]
+    return data.digits().X[some], data.digits().y[some]
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_logistic_regression_agrees_with_scikit_learns_in_numbers_and_shapes(k):
+    X, y = labelled(k)
+    ours = LogisticRegression(alpha=5.0).fit(X, y)
+    theirs = linear_model.LogisticRegression(C=1 / 5, solver="newton-cholesky", tol=1e-10).fit(X, y)
+    assert ours.coef_.shape == theirs.coef_.shape
+    assert ours.intercept_.shape == theirs.intercept_.shape
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-6)
+    np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-5)
+    np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+    np.testing.assert_array_equal(ours.classes_, theirs.classes_)
+    assert ours.n_iter_ > 1
+
+
+def test_the_classifier_fits_what_the_function_fits():
+    X, y = labelled(2)
+    model, fit = LogisticRegression().fit(X, y), logistic_regression(X, y == "malignant", alpha=1.0)
+    np.testing.assert_array_equal(model.coef_, [fit.w])
+    np.testing.assert_array_equal(model.intercept_, [fit.b])
+    assert model.n_iter_ == fit.run.steps
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_float32_probabilities_stay_float32(k):
+    X, y = labelled(k)
+    model = LogisticRegression().fit(X.astype(np.float32), y)
+    for result in (model.coef_, model.intercept_, model.predict_proba(X.astype(np.float32))):
+        assert result.dtype == np.float32
+
+
+def test_a_classifier_says_when_it_is_not_there_or_cannot_be():
+    X, y = labelled(2)
+    with pytest.warns(ConvergenceWarning, match="steps=5 did not suffice"):
+        LogisticRegression(solver="descent", steps=5).fit(X, y)
+    with pytest.warns(SeparableWarning, match="Use alpha > 0"):
+        LogisticRegression(alpha=0).fit(X[[0, 1, 19, 20]], y[[0, 1, 19, 20]])
+    with pytest.raises(ValueError, match="y must hold at least two classes, but it has 1 class: malignant"):
+        LogisticRegression().fit(X[:5], y[:5])
+    with pytest.raises(ValueError, match="alpha must be at least 0, but it is -1"):
+        LogisticRegression(alpha=-1).fit(X, y)
+    with pytest.raises(ValueError, match="Unknown label type: continuous"):
+        LogisticRegression().fit(X, X[:, 0])
+
+
+def test_a_classifier_works_in_a_pipeline_and_a_search():
+    X, y = labelled(2)
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), LogisticRegression()), {"logisticregression__alpha": [1, 1e4]}
+    )
+    assert search.fit(X, y).best_params_["logisticregression__alpha"] == 1
+    assert search.best_score_ > 0.92
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.hold_out(data.digits().X / 16, data.digits().y, rng=np.random.default_rng(0))
+
+
+def test_the_network_reads_digits_at_least_as_well_as_scikit_learns(digits):
+    """Same shape, same settings (scikit-learn divides its alpha by the batch size), on average over five starts."""
+    X, X_test, y, y_test = digits
+    scores = []
+    for seed in range(5):
+        ours = MLPClassifier((64,), rate=3e-3, epochs=30, batch_size=32, alpha=1e-4, random_state=seed)
+        theirs = neural_network.MLPClassifier(
+            (64,), learning_rate_init=3e-3, max_iter=30, batch_size=32, alpha=32e-4, random_state=seed
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            scores.append([model.fit(X, y).score(X_test, y_test) for model in (ours, theirs)])
+    ours, theirs = np.mean(scores, axis=0)
+    assert ours >= theirs
+    assert ours > 0.975
+
+
+def test_a_network_keeps_labels_types_and_shapes(digits):
+    X, X_test, y, _ = (a[:200] for a in digits)
+    names = np.array([f"digit {i}" for i in range(10)])
+    model = MLPClassifier((20,), epochs=20, rate=0.01, random_state=0)
+    texts = model.fit(X, names[y]).predict(X_test)
+    np.testing.assert_array_equal(texts, names[model.fit(X, y).predict(X_test)])
+    p = model.fit(X.astype(np.float32), y).predict_proba(X_test.astype(np.float32))
+    assert p.dtype == np.float32
+    assert {w.dtype for w in model.network_.parameters.values()} == {np.dtype(np.float32)}
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(model.classes_[p.argmax(axis=1)], model.predict(X_test.astype(np.float32)))
+    assert model.history_.epochs == 20
+    other = MLPClassifier((20,), epochs=20, rate=0.01, random_state=1).fit(X, y)
+    again = MLPClassifier((20,), epochs=20, rate=0.01, random_state=1).fit(X, y)
+    np.testing.assert_array_equal(other.predict_proba(X_test), again.predict_proba(X_test))
+
+
+@pytest.mark.parametrize("k", [None, 2])
+def test_a_network_for_targets_knows_their_units(k):
+    X, y = diabetes(k)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    model = MLPRegressor((), rate=0.01, alpha=0, random_state=0).fit(X, y)
+    linear = LinearRegression().fit(X, y)
+    assert model.predict(X).shape == y.shape
+    assert linear.score(X, y) - 0.01 < model.score(X, y) < linear.score(X, y)
+    scaled = MLPRegressor((), rate=0.01, alpha=0, random_state=0).fit(X, 1e6 * y + 1e9)
+    np.testing.assert_allclose(scaled.predict(X), 1e6 * model.predict(X) + 1e9, rtol=1e-6)
+    constant = MLPRegressor((), rate=0.01, random_state=0).fit(X, np.full(len(X), 7.0))
+    np.testing.assert_allclose(constant.predict(X), 7, atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (MLPClassifier(64), TypeError, r"hidden must be a tuple of layer sizes such as \(100,\), but it is 64"),
+        (MLPClassifier((64, 0)), ValueError, "d_out must be at least 1, but it is 0"),
+        (MLPClassifier(activation="step"), ValueError, "activation must be one of 'relu', 'tanh', 'sigmoid'"),
+        (MLPRegressor(rate=0), ValueError, "rate must be greater than 0"),
+        (MLPRegressor(epochs=0), ValueError, "epochs must be at least 1"),
+        (MLPRegressor(alpha=-1.0), ValueError, "alpha must be at least 0"),
+    ],
+)
+def test_bad_settings_of_a_network_are_named_when_it_is_fitted(model, error, message):
+    X, y = diabetes()
+    with pytest.raises(error, match=message):
+        model.fit(X, (y > 100) if isinstance(model, MLPClassifier) else y)
+
+
+# --- Networks that convolve -------------------------------------------------------------------------------------------
+
+
+def test_the_convolutional_network_reads_digits_better_than_the_one_of_dense_layers(digits):
+    X, X_test, y, y_test = digits
+    model = ConvNetClassifier(random_state=0).fit(X.astype(np.float32), y)
+    assert model.score(X_test.astype(np.float32), y_test) > MLPClassifier(random_state=0).fit(X, y).score(
+        X_test, y_test
+    )
+    assert model.predict_proba(X_test[:3].astype(np.float32)).dtype == np.float32
+
+
+def test_a_convolutional_network_knows_the_shape_of_its_images_but_not_their_unit(digits):
+    X, X_test, y, _ = (a[:200] for a in digits)
+    quick = {"channels": (4,), "rate": 0.01, "epochs": 5, "random_state": 0}
+    square = ConvNetClassifier(**quick).fit(X, y)
+    assert square.image_shape_ == (8, 8, 1)
+    same = ConvNetClassifier(**quick, image_shape=(8, 8)).fit(16 * X, y)
+    np.testing.assert_array_equal(same.predict_proba(16 * X_test), square.predict_proba(X_test))
+    assert ConvNetClassifier(**quick, image_shape=(4, 8, 2)).fit(X, y).network_.forward(X.reshape(-1, 4, 8, 2))[
+        0
+    ].shape == (200, 10)
+    assert ConvNetClassifier(**quick).fit(X[:, :40], y).image_shape_ == (1, 40, 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (ConvNetClassifier(16), TypeError, r"channels must be a tuple of numbers of channels.* it is 16"),
+        (ConvNetClassifier((16, 0)), ValueError, "out_channels must be at least 1, but it is 0"),
+        (ConvNetClassifier(image_shape=(8, 9)), ValueError, r"image_shape must be .* of 64 pixels, but it is \(8, 9\)"),
+        (ConvNetClassifier(image_shape=(64,)), ValueError, r"image_shape must be .* of 64 pixels, but it is \(64,\)"),
+        (ConvNetClassifier(image_shape=(8.0, 8)), TypeError, "image_shape must be a whole number, but it is 8.0"),
+        (ConvNetClassifier(drop=1), ValueError, "drop must be at least 0 and less than 1, but it is 1"),
+        (ConvNetClassifier(rate=0), ValueError, "rate must be greater than 0"),
+    ],
+)
+def test_bad_settings_of_a_convolutional_network_are_named_when_it_is_fitted(digits, model, error, message):
+    with pytest.raises(error, match=message):
+        model.fit(digits[0], digits[2])

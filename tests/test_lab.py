@@ -192,7 +192,7 @@ def test_an_explorer_is_alive(lab, name):
     figure = lab.cell(1 + list(EXPLORERS).index(name))
     expect(figure).to_have_attribute("data-ready", "true")
     expect(figure).to_have_attribute("data-explorer", "fit-a-line" if name == "fit" else "descent")
-    assert figure.locator("svg path.mark[d^=M]").count() > 1, "the marks are drawn"
+    assert figure.locator("svg path.actor[d^=M]").count() > 1, "the marks are drawn"
     assert figure.locator(".first-frame").count() > 0
     assert figure.locator(".first-frame:visible").count() == 0, "the live marks stand in its place"
     assert "NaN" not in figure.inner_text()

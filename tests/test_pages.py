@@ -58,7 +58,7 @@ class Reader:
         """Do something to an explorer and see it redrawn, with no NaN in it."""
         before = int(figure.get_attribute("data-frame"))
         act(*to)
-        self.page.wait_for_function("([figure, n]) => +figure.dataset.frame > n", arg=[figure, before], timeout=2000)
+        self.page.wait_for_function("([figure, n]) => +figure.dataset.frame > n", arg=[figure, before], timeout=5000)
         assert not figure.evaluate("figure => /NaN|undefined|Infinity/.test(figure.innerHTML)"), figure.inner_text()
 
 

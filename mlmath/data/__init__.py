@@ -1,5 +1,6 @@
 """The data sets of the book, in the units in which they were measured; README.md has their sources and licences."""
 
+import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -91,6 +92,16 @@ def digits() -> Dataset:
         target="the digit, 0 to 9",
         source="https://doi.org/10.24432/C50P49",
     )
+
+
+@cache
+def prose() -> str:
+    """Return 59 000 characters of this book's own prose, for the language model of chapter 5: 75 different, all ASCII.
+
+    Paragraphs end with a line feed. The text is a copy, so that a chapter may change without changing what is learned
+    from it; README.md says what was left out.
+    """
+    return gzip.decompress((resources.files(__name__) / "prose.txt.gz").read_bytes()).decode("ascii")
 
 
 def hold_out(

@@ -80,7 +80,7 @@ class Panel {
 
   node(layer, name, mark, tag) {
     const style = ["width", "dash", "opacity"].filter(key => key in mark).map(key => `--${key}:${mark[key]}`).join(";");
-    return layer.marks[name] ??= layer.group.appendChild(svg(tag, { class: `mark ${mark.kind} color-${mark.color}`, style }));
+    return layer.marks[name] ??= layer.group.appendChild(svg(tag, { class: `actor ${mark.kind} color-${mark.color}`, style }));
   }
 
   outline(layer, name, mark, data) {
