@@ -151,7 +151,7 @@ def test_every_pullback_of_a_convolution_agrees_with_differences(case):
         Flatten(),
         Residual(Conv1D(2, 2, 3, padding=1, rng=generator()), ReLU()),
     ],
-    ids=repr,
+    ids=lambda layer: type(layer).__name__,
 )
 def test_every_pullback_along_a_sequence_agrees_with_differences(layer):
     assert max(gradient_check(layer, generator(1).normal(size=(2, 7, 2)), rng=generator(2)).values()) < 1e-7
