@@ -245,14 +245,14 @@ def depth(activation: str = "tanh", *, layers: int = 16, scale: float = 0.7) -> 
     shares = np.exp(-(nodes**2) / 2)
     phi = numpy_function([_z], UNITS[arguments.one_of("activation", activation, UNITS)])
 
-    def axes_of(ylabel: str, label: str) -> Callable:
+    def axes_of(ylabel: str, free_corner: str) -> Callable:
         def draw(axes):
             axes.set(xlim=(0, DEEPEST + 1), yscale="log", ylim=(1e-8, 1e8), xlabel="layer l", ylabel=ylabel)
             figures.powers_of_ten(axes.yaxis)
             axes.axhline(1, color=figures.INK, lw=0.5, alpha=0.5)
-            axes.plot([], "o-", color=figures.COLORS[0], label=label)
+            axes.plot([], "o-", color=figures.COLORS[0], label="measured")
             axes.plot([], "--", color=figures.COLORS[1], label="theory")
-            axes.legend(loc="upper left", ncols=2)
+            axes.legend(loc=free_corner)
 
         return draw
 
@@ -284,12 +284,12 @@ def depth(activation: str = "tanh", *, layers: int = 16, scale: float = 0.7) -> 
         panels=[
             Panel(
                 "size of the activations, layer by layer",
-                [stage(axes_of("size of the activations", "measured"), first_frame=forward_first)],
+                [stage(axes_of("size of the activations", "upper left"), first_frame=forward_first)],
                 marks_of("forward", "waves"),
             ),
             Panel(
                 "size of the gradients, layer by layer",
-                [stage(axes_of("size of the gradients δ", "measured"))],
+                [stage(axes_of("size of the gradients δ", "upper right"))],
                 marks_of("backward", "echoes"),
             ),
         ],
