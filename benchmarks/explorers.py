@@ -24,7 +24,12 @@ from playwright.sync_api import sync_playwright
 BOOK = Path(__file__).parents[1] / "_build" / "html"
 MOVES = 200
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+HURRIED = [
+    "--disable-frame-rate-limit",
+    "--disable-gpu-vsync",
+]  # a frame follows at once, or all this would take an hour
 
+READY = "figure.explorer[data-ready]"
 CONTROLS = "input, select, button, [role=slider]"
 MEASURE = """
 async (control, moves) => {
@@ -78,13 +83,13 @@ async (control, moves) => {
 
 
 @contextmanager
-def chromium():
-    """Start Chromium."""
+def chromium(*more):
+    """Start Chromium, with `more` flags."""
     executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if executable is None:
         sys.exit("This benchmark drives the browser Chromium, which is missing.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=executable, args=[*FLAGS, *more])
         yield browser
         browser.close()
 
@@ -96,19 +101,21 @@ def main():
     pages = [path for path in paths if 'class="explorer"' in path.read_text()]
     if not pages:
         sys.exit("There is no page with an explorer. Build the book first: make book")
-    with chromium() as browser:
+    with chromium(*HURRIED) as browser:
         print(f"{MOVES} moves of each control, Chromium {browser.version} on {os.cpu_count()} cores\n")
         print("| explorer | controls | moves | median | 95 % | most | in the next frame |")
         print("|---|---:|---:|---:|---:|---:|---:|")
         for path in pages:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.goto(path.as_uri())
-            page.evaluate("window.MathJax?.startup.promise")
-            for figure in page.locator("figure.explorer[data-ready]").all():
-                controls = figure.locator(CONTROLS).all()
+            # With every formula typeset, as after the page has been read, there is most to be laid out.
+            page.evaluate("window.MathJax?.startup.promise.then(() => dispatchEvent(new Event('beforeprint')))")
+            # The exercises' number fields are all alike: one of them is enough.
+            figures = {figure.get_attribute("data-explorer"): figure for figure in page.query_selector_all(READY)}
+            for name, figure in figures.items():
+                controls = figure.query_selector_all(CONTROLS)
                 work, fresh = np.array([move for c in controls for move in c.evaluate(MEASURE, MOVES)]).T
                 middle, high = np.percentile(work, [50, 95])
-                name = figure.get_attribute("data-explorer")
                 print(f"| {name} | {len(controls)} | {len(work)} | {middle:.1f} ms | {high:.1f} ms ", end="")
                 print(f"| {work.max():.1f} ms | {fresh.mean():.1%} |", flush=True)
             page.close()

@@ -154,6 +154,7 @@ def test_page_served(chromium, address: str, name: str):
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=theme)
         page.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=theme)
+        page.evaluate("Promise.all(document.getAnimations().map(change => change.finished)).then(() => null)")
         assert violations(page) == []
     assert wrong == []
     page.context.close()
