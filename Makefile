@@ -35,7 +35,7 @@ test: $(READY)  ## Check style and types, then test the package, the notebooks, 
 	@$(BIN)/mypy
 	@echo "Testing the package, the notebooks, the built book and its explorers"
 	@# Two workers on two cores: a thread each, or they would wait for one another.
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests book
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests book
 
 pins: $(READY)  ## Pin the packages of requirements.in anew, in requirements.txt.
 	@echo "Pinning requirements.in"

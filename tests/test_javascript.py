@@ -155,7 +155,7 @@ def rounding(expr, values):
     """Return the value and how far one rounding at every operation may move it, carried to first order."""
     if not expr.args:
         value = values[expr] if expr in values else float(expr)
-        return value, abs(value) * HALF_ULP
+        return value, 0 if expr.is_Integer else abs(value) * HALF_ULP
     if isinstance(expr, sp.Piecewise):
         truths = [(e, c if isinstance(c, sp.logic.boolalg.BooleanAtom) else c.subs(values)) for e, c in expr.args]
         return rounding(next(e for e, c in truths if c == sp.true), values)

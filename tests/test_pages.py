@@ -63,8 +63,9 @@ class Reader:
 
 
 def to_the_middle(control) -> None:
-    """Scroll to where no header of the page covers the control."""
+    """Scroll to where no header of the page covers the control, and wait until it stays there."""
     control.evaluate("node => node.scrollIntoView({ block: 'center', behavior: 'instant' })")
+    control.wait_for_element_state("stable")
 
 
 def drag(page, knob) -> None:
