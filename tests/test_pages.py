@@ -82,11 +82,14 @@ def by_mouse(reader: Reader, figure) -> int:
     page, moved = reader.page, 0
     for slider in figure.query_selector_all("input[type=range]"):
         to_the_middle(slider)
-        box = slider.bounding_box()  # where it was is where it stays, whatever the read-outs say
         for _ in range(2):
             low = slider.evaluate("slider => slider.value - slider.min < (slider.max - slider.min) / 2")
-            share = 0.8 if low else 0.2  # away from the thumb, which does not move when it is clicked
-            reader.redraws(figure, page.mouse.click, box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+            box, share = slider.bounding_box(), 0.8 if low else 0.2  # away from the thumb, which a click does not move
+            x, y = box["x"] + share * box["width"], box["y"] + box["height"] / 2
+            page.mouse.move(x, y)
+            page.evaluate("new Promise(requestAnimationFrame)")
+            reader.redraws(figure, page.mouse.click, x, y)
+            assert slider.bounding_box() == box, "it stays where it was, whatever the read-outs say"
         moved += 1
     for choice in figure.query_selector_all("select"):
         for option in choice.evaluate("choice => [...choice.options].map(option => option.value)")[::-1]:
