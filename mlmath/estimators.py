@@ -10,6 +10,7 @@ needs scikit-learn (`pip install mlmath[estimators]`).
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -161,8 +162,7 @@ class _TrainedNetwork(BaseEstimator):
     batch_size: int
     random_state: Any
 
-    def _layers(self, X: np.ndarray, outputs: int, rng: np.random.Generator) -> list[Layer]:
-        raise NotImplementedError
+    _layers: Callable[[np.ndarray, int, np.random.Generator], list[Layer]]
 
     def _inputs(self, X: np.ndarray) -> np.ndarray:
         return X

@@ -12,6 +12,7 @@ then change neither the accuracy nor the verdict on whether the columns are inde
 """
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from mlmath.arguments import one_of, positive, real, real_array, same_length
 
 CACHE = 8192  # numbers in a block: 64 kB, which a processor core keeps close at hand
+SMALL = 750_000  # multiplications in a matrix product that BLAS leaves to one core, and is quickest at
 BITS = 22  # of a number are its leading part; a product of two such parts needs 42, and a float has 53, so that
 EXACT = 2048  # products, 2¹¹ of them, add up without rounding
 
@@ -121,7 +123,7 @@ def standard_errors(X: Any, y: Any, w: Any) -> np.ndarray:
 
 def _solve_normal(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
     """XᵀX = LLᵀ, so LV = XᵀY, then LᵀW = V."""
-    H, C = X.T @ X, X.T @ Y
+    H, C = _products(X, Y)
     _require_finite("X and y", H)
     scale = _power_of_two(np.sqrt(H.diagonal()))
     H = H / np.outer(scale, scale)
@@ -159,21 +161,39 @@ def _triangular_factor(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
 
     J. Demmel and others, Communication-optimal parallel and sequential QR, SIAM J. Sci. Comput. 34 (2012).
     """
-    n, d = len(X), X.shape[1] + Y.shape[1]
+    d = X.shape[1] + Y.shape[1]
     rows = CACHE // d
-    if n < 2 * rows or rows < 2 * d:
+    if len(X) < 2 * rows or rows < 2 * d:
         return np.asarray(np.linalg.qr(np.hstack([X, Y]), mode="r"))
-    whole, some = n // rows * rows, 16 * rows  # some blocks at a time: a copy of all of X would cost more than it saves
-
-    def triangles(i):
-        part = slice(i, min(i + some, whole))
-        blocks = np.hstack([X[part], Y[part]]).reshape(-1, rows, d)
-        return np.asarray(np.linalg.qr(blocks, mode="r")).reshape(-1, d)
-
-    with ThreadPoolExecutor(os.cpu_count()) as cores:  # no block waits for another
-        stacked = list(cores.map(triangles, range(0, whole, some)))
-    R = np.concatenate([*stacked, np.hstack([X[whole:], Y[whole:]])])
+    triangles = _blockwise(lambda blocks: np.asarray(np.linalg.qr(blocks, mode="r")), X, Y, rows)
+    R = np.concatenate([triangle for some in triangles for triangle in some])
     return _triangular_factor(R, R[:, :0])
+
+
+def _products(X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """XᵀX and XᵀY: with few columns, the sums of [XᵀX XᵀY] over blocks of rows, so that X is read once."""
+    d, columns = X.shape[1], X.shape[1] + Y.shape[1]
+    rows = SMALL // (d * columns)
+    if len(X) < 2 * rows or rows < 2 * d:
+        return X.T @ X, X.T @ Y
+    products = np.sum(_blockwise(lambda XY: (XY[..., :d].swapaxes(1, 2) @ XY).sum(axis=0), X, Y, rows), axis=0)
+    return products[:, :d], products[:, d:]
+
+
+def _blockwise(work: Callable[[np.ndarray], np.ndarray], X: np.ndarray, Y: np.ndarray, rows: int) -> list[np.ndarray]:
+    """Do the work on [X Y] in blocks of so many rows (count, rows, d + k), and on the rest; no block waits for another.
+
+    Some blocks are copied at a time: a copy of all of X would cost more than it saves.
+    """
+    n, whole = len(X), len(X) // rows * rows
+
+    def part(first, last):
+        XY = np.hstack([X[first:last], Y[first:last]])
+        return work(XY.reshape(-1, min(rows, last - first), XY.shape[1]))
+
+    edges = sorted({*range(0, whole, 16 * rows), whole, n})
+    with ThreadPoolExecutor(os.cpu_count()) as cores:
+        return list(cores.map(part, edges, edges[1:]))
 
 
 def _solve_lower(L: np.ndarray, B: np.ndarray) -> np.ndarray:

@@ -23,7 +23,9 @@ EXPLORERS = {
     "race": "explore.descent()",
     "fit": "explore.fit_a_line()",
     "own": "explore.descent((1 - x)**2 + 3*y**4, (x, y), start=(-1, 1), rate=0.05, xlim=(-2, 2), ylim=(-1.5, 1.5))",
+    "playground": "explore.playground()",
 }
+NAMES = {"race": "descent", "fit": "fit-a-line", "own": "descent", "playground": "playground"}
 IMPORTS = "import ipywidgets, sympy\nfrom mlmath import explore\nx, y = sympy.symbols('x y', real=True)"
 # What JupyterLab would ask other hosts for, or paint too late for a test, is switched off.
 SETTINGS = {
@@ -191,10 +193,14 @@ def drag(page, knob, dx, dy):
 def test_an_explorer_is_alive(lab, name):
     figure = lab.cell(1 + list(EXPLORERS).index(name))
     expect(figure).to_have_attribute("data-ready", "true")
-    expect(figure).to_have_attribute("data-explorer", "fit-a-line" if name == "fit" else "descent")
+    expect(figure).to_have_attribute("data-explorer", NAMES[name])
     assert figure.locator("svg path.actor[d^=M]").count() > 1, "the marks are drawn"
     assert figure.locator(".first-frame").count() > 0
     assert figure.locator(".first-frame:visible").count() == 0, "the live marks stand in its place"
+    fields = figure.locator("canvas").all()
+    assert bool(fields) == (name == "playground")
+    for field in fields:
+        assert field.evaluate("f => f.getContext('2d').getImageData(0, 0, f.width, f.height).data.some(byte => byte)")
     assert "NaN" not in figure.inner_text()
     frame = int(figure.get_attribute("data-frame"))
     slider = figure.locator("input[type=range]").first
