@@ -1,4 +1,4 @@
-"""Chapter 5's convolution beside its peers: PyTorch in eager mode, JAX, and convolution as it is usually taught.
+"""Chapter 5's convolution beside its peers: PyTorch in eager mode, JAX, and numpy-ml, a library written to teach.
 
 `PYTHONPATH=. python benchmarks/convolution.py` prints three Markdown tables, all in float32 on all cores:
 
@@ -9,9 +9,11 @@
    the rest it reads; with `--folds` also ten-fold cross-validation.
 
 Runs are interleaved with a pause before each, since the threads of one library go on spinning for a moment after its
-last product; a time is the median. JAX is compiled beforehand. It is left out where it is not installed.
+last product; a time is the median. JAX is compiled beforehand. JAX and numpy-ml are left out where they are missing.
 """
 
+import collections.abc
+import importlib.util
 import os
 import platform
 import sys
@@ -34,9 +36,10 @@ try:
     from torch import nn
 except ImportError:
     sys.exit(
-        "This benchmark needs PyTorch, and takes JAX along if it is there. Give them an environment of their own:\n"
+        "This benchmark needs PyTorch, and takes JAX and numpy-ml along. Give them an environment of their own:\n"
         "  python3 -m venv ../torch\n"
         "  ../torch/bin/pip install torch==2.13.0 jax -c requirements.txt numpy scikit-learn\n"
+        "  ../torch/bin/pip install --no-deps numpy-ml\n"
         "  PYTHONPATH=. ../torch/bin/python benchmarks/convolution.py"
     )
 try:
@@ -44,6 +47,13 @@ try:
     import jax.numpy as jnp
 except ImportError:
     jax = None
+try:  # numpy-ml is older than Python 3.10, and its first module loads everything that it can do
+    collections.Hashable = collections.abc.Hashable
+    for package in ("numpy_ml", "numpy_ml.neural_nets"):
+        sys.modules[package] = importlib.util.module_from_spec(importlib.util.find_spec(package))
+    from numpy_ml.neural_nets.layers import layers as numpy_ml
+except (ImportError, AttributeError):
+    numpy_ml = None
 
 FLOAT = {"dtype": np.float32}
 CHANNELS_LAST = torch.channels_last
@@ -102,26 +112,16 @@ def jax_convolve(x, W):
 
 
 def taught_layer(x, W, dy):
-    """Convolution as courses and from-scratch libraries have it: all patches gathered by index, one product, and the
-    gradient scattered back by `np.add.at`. Written anew after the im2col of Stanford's CS231n (assignment 2)."""
-    x, dy = (np.ascontiguousarray(a.transpose(0, 3, 1, 2)) for a in (x, dy))
-    W = np.ascontiguousarray(W.transpose(3, 2, 0, 1)).reshape(32, -1)
-    n, c, h, w = x.shape
-    offset_i, offset_j = np.tile(np.repeat(np.arange(3), 3), c), np.tile(np.arange(3), 3 * c)
-    i = offset_i[:, np.newaxis] + np.repeat(np.arange(h), w)
-    j = offset_j[:, np.newaxis] + np.tile(np.arange(w), h)
-    k = np.repeat(np.arange(c), 9)[:, np.newaxis]
-    border = [(0, 0), (0, 0), (1, 1), (1, 1)]
+    """numpy-ml's: all patches gathered by index, one product, the gradient scattered back by `np.add.at`, as courses
+    and most from-scratch libraries have it. It computes in float64: float32 weights would make it slower."""
+    layer = numpy_ml.Conv2D(32, (3, 3), pad=1, act_fn="Affine(slope=1, intercept=0)")
+    layer.forward(x)
+    layer.parameters["W"] = W.astype(float)
 
     def run():
-        columns = np.pad(x, border)[:, k, i, j].transpose(1, 2, 0).reshape(9 * c, -1)
-        y = (W @ columns).reshape(32, h, w, n).transpose(3, 0, 1, 2)
-        dy_columns = dy.transpose(1, 2, 3, 0).reshape(32, -1)
-        dW = dy_columns @ columns.T
-        d_columns = (W.T @ dy_columns).reshape(9 * c, -1, n).transpose(2, 0, 1)
-        dx = np.zeros((n, c, h + 2, w + 2), np.float32)
-        np.add.at(dx, (slice(None), k, i, j), d_columns)
-        return y, dx[:, :, 1:-1, 1:-1], {"W": dW, "b": dy.sum(axis=(0, 2, 3))}
+        layer.flush_gradients()
+        y = layer.forward(x)
+        return y, layer.backward(dy), layer.gradients
 
     return run
 
@@ -134,17 +134,18 @@ def one_layer():
         "mlmath": mlmath_layer,
         "PyTorch, channels last": torch_layer,
         "JAX": jax_layer,
-        "as taught": taught_layer,
+        "numpy-ml": taught_layer,
     }
-    if jax is None:
-        del makers["JAX"]
+    for name, library in (("JAX", jax), ("numpy-ml", numpy_ml)):
+        if library is None:
+            del makers[name]
     runs = {name: make(x, W, dy) for name, make in makers.items()}
     y, dx, gradients = runs["mlmath"]()
-    y_taught, dx_taught, gradients_taught = runs["as taught"]()
-    np.testing.assert_allclose(y, y_taught.transpose(0, 2, 3, 1), rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(dx, dx_taught.transpose(0, 2, 3, 1), rtol=1e-3, atol=1e-3)
-    taught_dW = gradients_taught["W"].reshape(32, 16, 3, 3).transpose(2, 3, 1, 0)
-    np.testing.assert_allclose(gradients["W"], taught_dW, rtol=1e-3)
+    if numpy_ml is not None:
+        y_taught, dx_taught, gradients_taught = runs["numpy-ml"]()
+        np.testing.assert_allclose(y, y_taught, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(dx, dx_taught, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(gradients["W"], gradients_taught["W"], rtol=1e-3)
     runs["four loops, forward only"] = partial(correlate, x, W, padding=1)
     repeated = {"mlmath": 20, "PyTorch, channels last": 20, "JAX": 20}
     table("One layer, forward and backward", *interleaved(runs, repeated))
@@ -153,7 +154,8 @@ def one_layer():
         f"all patches of 3 x 3 pixels would take {9 * x.nbytes / 2**20:.1f} MB. At its peak, y and dx included, ",
         end="",
     )
-    print(" and ".join(f"{name} takes {peak(runs[name]) / 2**20:.1f} MB" for name in ("mlmath", "as taught")) + ".\n")
+    peaks = [f"{name} takes {peak(runs[name]) / 2**20:.1f} MB" for name in ("mlmath", "numpy-ml") if name in runs]
+    print(" and ".join(peaks) + ".\n")
 
 
 def peak(run):
