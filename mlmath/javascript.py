@@ -217,7 +217,7 @@ class _JavaScript(JavascriptCodePrinter):
         base, exponent = power.args
         if exponent == -1:
             return f"1/{self.parenthesize(base, sp.printing.precedence.PRECEDENCE['Pow'])}"
-        if abs(exponent) == 0.5:
+        if abs(exponent) in (sp.S.Half, 0.5):
             root = f"Math.sqrt({self._print(base)})"
             return root if exponent > 0 else f"1/{root}"
         if exponent in _PRODUCTS:

@@ -47,3 +47,20 @@ def play(chromium):
 
     yield frames
     page.close()
+
+
+@pytest.fixture
+def opened(chromium):
+    """`opened(explorer)` gives a page with this explorer alone."""
+    pages = []
+
+    def show(explorer, **context):
+        pages.append(chromium.new_page(**context))
+        figure, css = static.figure(explorer.get_state(), "p"), (FRONT / "explorer.css").read_text()
+        code = f"(() => {{{script()}\n{(FRONT / 'host.js').read_text()}}})()"
+        pages[-1].set_content(f"<!doctype html><style>{css}</style>{figure}<script>{code}</script>")
+        return pages[-1]
+
+    yield show
+    for page in pages:
+        page.close()

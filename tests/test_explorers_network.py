@@ -9,8 +9,6 @@ import sympy as sp
 
 from mlmath import explore
 from mlmath.descent import GradientDescent
-from mlmath.explore import static
-from mlmath.explore.explorer import FRONT, script
 from mlmath.explore.network import ACTIVATIONS, shapes
 from mlmath.explore.playground import UNITS
 from mlmath.javascript import numpy_function
@@ -19,23 +17,6 @@ from mlmath.training import accuracy, evaluate, train
 
 z, x = sp.symbols("z x", real=True)
 LAYERS = {"tanh": Tanh, "ReLU": ReLU, "sigmoid": Sigmoid}
-
-
-@pytest.fixture
-def opened(chromium):
-    """`opened(explorer)` gives a page with this explorer alone."""
-    pages = []
-
-    def show(explorer, **context):
-        pages.append(chromium.new_page(**context))
-        figure, css = static.figure(explorer.get_state(), "p"), (FRONT / "explorer.css").read_text()
-        code = f"(() => {{{script()}\n{(FRONT / 'host.js').read_text()}}})()"
-        pages[-1].set_content(f"<!doctype html><style>{css}</style>{figure}<script>{code}</script>")
-        return pages[-1]
-
-    yield show
-    for page in pages:
-        page.close()
 
 
 @pytest.fixture

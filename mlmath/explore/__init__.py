@@ -3,7 +3,9 @@
 Each is a function that takes the reader's own loss or data and returns an `Explorer`, an ipywidgets widget.
 """
 
+from mlmath.explore.convolution import convolution
 from mlmath.explore.descent import bowl, descent, first_descent, rate_1d, sgd
+from mlmath.explore.drawing import draw_a_digit
 from mlmath.explore.explorer import Explorer
 from mlmath.explore.logistic import boundary, newton_vs_descent, sigmoid, threshold
 from mlmath.explore.network import activation, backprop, bumps
@@ -18,8 +20,10 @@ __all__ = [
     "bowl",
     "bumps",
     "conditioning",
+    "convolution",
     "depth",
     "descent",
+    "draw_a_digit",
     "first_descent",
     "fit_a_line",
     "newton_vs_descent",

@@ -11,7 +11,7 @@ from mlmath import descent as rules
 from mlmath.explore.explorer import Button, Choice, Control, Explorer, Panel, Play, Point, Slider, Switch, handle, mark
 from mlmath.explore.regression import bmi_and_progression, column, limits, line_program, paired
 from mlmath.explore.stage import stage
-from mlmath.javascript import javascript_function, numpy_function
+from mlmath.javascript import javascript_function, javascript_loops, numpy_function
 
 
 def function_of(loss: Any, variables: Sequence[sp.Symbol], *, name: str = "loss") -> sp.Expr:
@@ -259,6 +259,36 @@ def contours(expr: sp.Expr, variables: Sequence[sp.Symbol], xlim: Pair, ylim: Pa
     return draw, finite
 
 
+def rules_program() -> list[str]:
+    """Return JavaScript for a step of each rule that remembers something, in the order of operations of mlmath.descent.
+
+    v is what `Momentum` and `Adam` call their velocity and mean, s the mean square, p and q last for the step only.
+    """
+    n, t = sp.symbols("n t", integer=True)
+    rate, momentum = sp.symbols("rate momentum", real=True)
+    w, g, v, s, p, q = (sp.IndexedBase(name)[sp.Idx("k", n)] for name in "wgvspq")
+    adam, rmsprop = rules.Adam(1.0), rules.RMSProp(1.0)
+    velocity = {v: momentum * v - rate * g}
+
+    def mean(old: sp.Expr, new: sp.Expr, share: float) -> sp.Expr:
+        return share * old + (1 - share) * new
+
+    steps = {
+        "heavy_ball": {**velocity, w: w + v},
+        "nesterov": {**velocity, p: velocity[v], w: w + p},
+        "rmsprop": {s: mean(s, g**2, rmsprop.decay), w: w - rate * g / (sp.sqrt(s) + rmsprop.epsilon)},
+        "adam": {
+            v: mean(v, g, adam.beta1),
+            s: mean(s, g**2, adam.beta2),
+            p: v / (1 - adam.beta1**t),
+            q: s / (1 - adam.beta2**t),
+            w: w - rate * p / (sp.sqrt(q) + adam.epsilon),
+        },
+    }
+    arguments = [n, t, rate, momentum, *"gvspqw"]
+    return [javascript_loops(name, arguments, assignments) for name, assignments in steps.items()]
+
+
 def descent(
     loss: Any = None,
     variables: Sequence[sp.Symbol] = (_x, _y),
@@ -280,7 +310,7 @@ def descent(
         own = (variables, function_of(loss, variables), interval("xlim", xlim), interval("ylim", ylim), (0.0, 0.0))
         losses, chosen = {"your loss": own}, "your loss"
     start = arguments.point("start", losses[chosen][4] if start is None else start)
-    steps, planes, curves, program = 200, [], [], []
+    steps, planes, curves, program = 200, [], [], rules_program()
     for i, (pair, expr, xs, ys, _) in enumerate(losses.values()):
         gradient = [sp.diff(expr, v) for v in pair]
         draw, values = contours(expr, pair, xs, ys)

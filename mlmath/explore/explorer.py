@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import anywidget
+import numpy as np
 import traitlets
 
 from mlmath import arguments, figures
@@ -122,6 +123,20 @@ class Points(traitlets.TraitType[list[list[float]], Any]):
         return points.tolist()
 
 
+class Drawing(traitlets.TraitType[list[list[int]], Any]):
+    """A drawing in dots, rows of 0 (paper) and 1 (ink) from the top, made with a pen: see `handle`."""
+
+    front: ClassVar = {"kind": "drawing"}
+
+    def validate(self, obj: Any, value: Any) -> list[list[int]]:
+        """Return `value` as rows of ints, as many as there were before."""
+        name, shape = self.name or "value", np.shape(self.default_value)
+        dots = arguments.real_array(name, value)
+        if dots.shape != shape or not np.isin(dots, (0, 1)).all():
+            raise ValueError(f"{name} must be {shape[0]} rows of {shape[1]} dots, 0 or 1, but it is {value!r:.40}")
+        return dots.astype(int).tolist()
+
+
 @dataclass(frozen=True)
 class Button:
     """A button that runs the loop's action of its own name."""
@@ -150,33 +165,36 @@ class Play:
         return {"kind": "play", "label": "Play", "target": self.target, "seconds": self.seconds}
 
 
-Control = Slider | Number | Choice | Switch | Point | Points | Button | Play
+Control = Slider | Number | Choice | Switch | Point | Points | Drawing | Button | Play
 
 
-def mark(kind: str, color: int | None = None, *, other: int = 1, **style: Any) -> dict[str, Any]:
+def mark(kind: str, color: int | None = None, *, other: int = 1, crisp: bool = False, **style: Any) -> dict[str, Any]:
     """Declare something that moves, by what its data are; drawn in a series color, 7 for ink, 8 for paper.
 
     "path" [[x, y], …], "points" [[x, y], …], "segments" [[x₀, y₀, x₁, y₁], …], "squares" [[x, y from, y to, ±1], …],
     "texts" [[x, y, text], …] and "field" {columns, rows, values, box?}, a heat map behind the axes: `values` in
     [-1, 1] row by row from the top, from `color` at -1 through nothing at 0 to the color `other` at 1; it fills the
-    axes, or `box` = [x₀, y₀, x₁, y₁]. `style` may hold `width` (of a line, a point, a letter), `dash` and `opacity`.
+    axes, or `box` = [x₀, y₀, x₁, y₁], and shows its cells if it is `crisp`. `style` may hold `width` (of a line, a
+    point, a letter), `dash` and `opacity`.
     """
     arguments.one_of("kind", kind, ["path", "points", "segments", "squares", "texts", "field"])
     for key in style:
         arguments.one_of("style", key, ["width", "dash", "opacity"])
     color = (7 if kind == "texts" else 0) if color is None else color
     if kind == "field":
-        return {"kind": kind, "colors": [list(bytes.fromhex(figures.COLORS[c][1:])) for c in (color, other)]}
+        colors = [list(bytes.fromhex(figures.COLORS[c][1:])) for c in (color, other)]
+        return {"kind": kind, "colors": colors, "look": "crisp" if crisp else "smooth"}
     return {"kind": kind, "color": color, **style}
 
 
-def handle(*moves: str, label: str, color: int = 0) -> dict[str, Any]:
+def handle(*moves: str, label: str, color: int = 0, draws: str | None = None) -> dict[str, Any]:
     """Declare a handle that the reader drags, or moves by the arrow keys.
 
     `moves` names the control it moves: a `Point`, `Points`, one slider (by the handle's x),
-    or two sliders (by its x and y).
+    or two sliders (by its x and y). With `draws` it is a pen, which comes down wherever the axes are pressed, and
+    each of its moves runs the loop's action of that name.
     """
-    return {"kind": "handle", "color": color, "moves": list(moves), "label": label}
+    return {"kind": "handle", "color": color, "moves": list(moves), "label": label, "draws": draws}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def stage(draw: Draw, *, first_frame: Draw | None = None, figsize: tuple[float, 
 
     What moves is seen where no script runs: on paper, and before the page is live.
     """
-    with matplotlib.rc_context(figures.STYLE):
+    with matplotlib.rc_context({**figures.STYLE, "image.composite_image": False}):  # each actor stays by itself
         figure = Figure(figsize=figsize)
         FigureCanvasAgg(figure)
         axes = figure.subplots()

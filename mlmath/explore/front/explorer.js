@@ -69,7 +69,7 @@ class Panel {
     picture.append(clip, group);
     const fields = html("div", { className: "fields" });
     picture.before(fields);
-    return { x, y, picture, group, fields, marks: {} };
+    return { x, y, box, picture, group, fields, marks: {} };
   }
 
   draw(marks, values) {
@@ -98,9 +98,10 @@ class Panel {
     });
   }
 
-  field({ x, y, picture, fields, marks }, name, { colors }, { columns = 1, rows = 1, values = [0], box = [x.low, y.low, x.high, y.high] }) {
-    const canvas = marks[name] ??= fields.appendChild(html("canvas")), { width, height } = picture.viewBox.baseVal;
-    const [left, bottom, right, top] = box.map((at, i) => 100 * (i % 2 ? place(y, at) / height : place(x, at) / width));
+  field({ x, y, picture, fields, marks }, name, { colors, look }, { columns = 1, rows = 1, values = [0], box }) {
+    const canvas = marks[name] ??= fields.appendChild(html("canvas", { className: look })), { width, height } = picture.viewBox.baseVal;
+    const share = (at, i) => 100 * (i % 2 ? place(y, at) / height : place(x, at) / width);
+    const [left, bottom, right, top] = (box ?? [x.low, y.low, x.high, y.high]).map(share);
     canvas.style = `left:${left}%;top:${top}%;width:${right - left}%;height:${bottom - top}%`;
     if (canvas.width !== columns || canvas.height !== rows) Object.assign(canvas, { width: columns, height: rows });
     const image = new ImageData(columns, rows);
@@ -116,8 +117,7 @@ class Panel {
     while (knobs.length > points.length) knobs.pop().remove();
     while (knobs.length < points.length) knobs.push(this.knob(layer, mark, knobs.length));
     points.forEach(([a, b], i) => {
-      const knob = knobs[i];
-      knob.at = [a, b];
+      const knob = Object.assign(knobs[i], { at: [a, b] });
       knob.setAttribute("transform", `translate(${place(layer.x, a).toFixed(2)} ${place(layer.y, b).toFixed(2)})`);
       knob.setAttribute("aria-valuenow", Number.isFinite(a) ? a : 0);
       knob.setAttribute("aria-valuetext", `${show(a)}, ${show(b)}`);
@@ -125,10 +125,15 @@ class Panel {
   }
 
   knob(layer, mark, index) {
-    const label = this.explorer.many(mark) ? `${mark.label} ${index + 1}` : mark.label;
-    const knob = svg("g", { class: `handle color-${mark.color}`, tabindex: 0, role: "slider", "aria-label": label });
+    const label = this.explorer.control(mark.moves[0]).kind === "points" ? `${mark.label} ${index + 1}` : mark.label;
+    const knob = svg("g", { class: `handle${mark.draws ? " pen" : ""} color-${mark.color}`, tabindex: 0, role: "slider", "aria-label": label });
     knob.append(svg("circle", { r: 24, class: "reach" }), svg("circle", { r: 6, class: "knob" }));
-    const move = (a, b) => this.explorer.change(this.explorer.moved(mark, index, [a, b]));
+    const move = (a, b, pressed) => this.explorer.change(this.explorer.moved(mark, index, [a, b], pressed));
+    const sheet = mark.draws ? layer.group.appendChild(svg("rect", { ...layer.box, class: "sheet" })) : knob;  // what is pressed
+    const follow = (event, pressed) => {
+      const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(layer.picture.getScreenCTM().inverse());
+      move(value(layer.x, x), value(layer.y, y), pressed);
+    };
     const span = axis => place(axis, axis.high) - place(axis, axis.low);
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     knob.addEventListener("keydown", event => {
@@ -136,28 +141,24 @@ class Panel {
       event.preventDefault();
       const step = event.shiftKey ? 0.1 : 0.02, [right, up] = arrows[event.key];
       const nudged = (axis, at, by) => value(axis, place(axis, at) + by * step * span(axis));
-      move(nudged(layer.x, knob.at[0], right), nudged(layer.y, knob.at[1], up));
+      move(...knob.at = [nudged(layer.x, knob.at[0], right), nudged(layer.y, knob.at[1], up)]);
     });
-    knob.addEventListener("pointerdown", event => {
+    sheet.addEventListener("touchstart", event => event.preventDefault(), { passive: false });  // lest the page scroll
+    sheet.addEventListener("pointerdown", event => {
       event.preventDefault();
       const nearest = this.nearest(layer, event);
       nearest.focus();
-      nearest.setPointerCapture(event.pointerId);
+      (mark.draws ? sheet : nearest).setPointerCapture(event.pointerId);
+      if (mark.draws) follow(event, "down");
     });
-    knob.addEventListener("pointermove", event => {
-      if (!knob.hasPointerCapture(event.pointerId)) return;
-      const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(layer.picture.getScreenCTM().inverse());
-      move(value(layer.x, x), value(layer.y, y));
-    });
+    sheet.addEventListener("pointermove", event => { if (sheet.hasPointerCapture(event.pointerId)) follow(event, "on"); });
     return layer.picture.appendChild(knob);
   }
 
   nearest(layer, { clientX, clientY }) {  // reaches overlap: the press is for the handle whose middle is nearest
-    const gap = knob => {
-      const { x, y, width, height } = knob.getBoundingClientRect();
-      return Math.hypot(clientX - x - width / 2, clientY - y - height / 2);
-    };
-    return [...layer.picture.querySelectorAll(".handle")].reduce((best, knob) => (gap(knob) < gap(best) ? knob : best));
+    const gap = ({ x, y, width, height }) => Math.hypot(clientX - x - width / 2, clientY - y - height / 2);
+    const gaps = [...layer.picture.querySelectorAll(".handle")].map(knob => [gap(knob.getBoundingClientRect()), knob]);
+    return gaps.reduce((best, one) => (one[0] < best[0] ? one : best))[1];
   }
 }
 
@@ -260,11 +261,11 @@ class Explorer {
     const kept = this.spec.controls.filter(({ kind }) => !["button", "play"].includes(kind));
     return Object.fromEntries(kept.map(({ name }) => [name, this.model.get(name)]));
   }
-  many(mark) { return this.control(mark.moves[0]).kind === "points"; }
   stop() { for (const { stop } of Object.values(this.controls)) stop?.(); }
 
-  moved(mark, index, [a, b]) {    // what changes when handle `index` of `mark` goes to (a, b)
+  moved(mark, index, [a, b], pressed) {    // what changes when handle `index` of `mark` goes to (a, b); `pressed`: on paper
     const [first, second] = mark.moves, { kind } = this.control(first);
+    if (mark.draws) return this.loop.actions[mark.draws](this.values(), [a, b], pressed);
     if (kind === "point") return { [first]: [a, b] };
     if (kind === "points") return { [first]: this.model.get(first).map((point, i) => (i === index ? [a, b] : point)) };
     return second ? { [first]: a, [second]: b } : { [first]: a };

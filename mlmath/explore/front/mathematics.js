@@ -6,32 +6,15 @@ function sigmoid(z) {
   return (z < 0 ? small : 1) / (1 + small);
 }
 
-function logaddexp(a, b) {
-  return a === b ? a + Math.LN2 : Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b)));
-}
-
-function softplus(z) {
-  return logaddexp(0, z);
-}
-
-function logsumexp(...values) {
-  return values.reduce((sum, value) => logaddexp(sum, value));
-}
-
-function heaviside(x, atZero) {
-  return x === 0 ? atZero : (Math.sign(x) + 1) / 2;
-}
+const logaddexp = (a, b) => (a === b ? a + Math.LN2 : Math.max(a, b) + Math.log1p(Math.exp(-Math.abs(a - b))));
+const softplus = z => logaddexp(0, z);
+const logsumexp = (...values) => values.reduce((sum, value) => logaddexp(sum, value));
+const heaviside = (x, atZero) => (x === 0 ? atZero : (Math.sign(x) + 1) / 2);
+const square = x => x * x;
+const cube = x => x * x * x;
 
 // IEEE 754: 1 to any power is 1, and so is (-1) to an infinite one; Math.pow says NaN.
 function power(base, exponent) {
   const one = base === 1 || (base === -1 && Math.abs(exponent) === Infinity);
   return one ? 1 : Math.pow(base, exponent);
-}
-
-function square(x) {
-  return x * x;
-}
-
-function cube(x) {
-  return x * x * x;
 }

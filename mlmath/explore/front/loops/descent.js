@@ -2,39 +2,9 @@
 
 const finite = (w, largest) => w.every(x => Math.abs(x) <= largest);      // false for NaN
 
-// Each rule, given its settings, returns (w, g) => the next w, and remembers what it must.
+// Each rule, given its settings, returns (w, g) => the next w.
 const rules = {
   gradient_descent: ({ rate }) => (w, g) => w.map((x, i) => x - rate * g[i]),
-  heavy_ball({ rate, momentum }) {
-    const v = [0, 0];
-    return (w, g) => w.map((x, i) => x + (v[i] = momentum * v[i] - rate * g[i]));
-  },
-  nesterov({ rate, momentum }) {
-    const v = [0, 0];
-    return (w, g) => w.map((x, i) => {
-      v[i] = momentum * v[i] - rate * g[i];
-      return x + (momentum * v[i] - rate * g[i]);
-    });
-  },
-  rmsprop({ rate }) {
-    const s = [0, 0];
-    return (w, g) => w.map((x, i) => {
-      s[i] = 0.9 * s[i] + (1 - 0.9) * (g[i] * g[i]);
-      return x - rate * g[i] / (Math.sqrt(s[i]) + 1e-8);
-    });
-  },
-  adam({ rate }) {
-    const m = [0, 0], s = [0, 0];
-    let t = 0;
-    return (w, g) => {
-      t += 1;
-      return w.map((x, i) => {
-        m[i] = 0.9 * m[i] + (1 - 0.9) * g[i];
-        s[i] = 0.999 * s[i] + (1 - 0.999) * (g[i] * g[i]);
-        return x - rate * (m[i] / (1 - 0.9 ** t)) / (Math.sqrt(s[i] / (1 - 0.999 ** t)) + 1e-8);
-      });
-    };
-  },
   newton: ({ hessian }) => (w, g) => {
     const [a, b, c, d] = hessian(w), det = a * d - b * c;
     return [w[0] - (d * g[0] - b * g[1]) / det, w[1] - (a * g[1] - c * g[0]) / det];
@@ -45,6 +15,13 @@ const rules = {
     while (t > 1e-300 && !(loss(at(t)) <= here - 1e-4 * t * slope)) t *= 0.5;
     return at(t);
   },
+};
+
+// The rules that remember something are printed from SymPy (explore/descent.py): `memory` is what, t counts the steps.
+const remembering = (update, { rate, momentum }) => {
+  const memory = [0, 1, 2, 3].map(() => [0, 0]);
+  let t = 0;
+  return (w, g) => (update(2, t += 1, rate, momentum, g, ...memory, w = [...w]), w);
 };
 
 // Follow `rule` for `steps` steps or until it leaves the finite numbers.
@@ -102,12 +79,13 @@ loops.bowl = ({ loss, gradient }, { largest }) => ({
 
 loops.descent = (program, { methods, losses: names, largest }) => ({
   frame(values) {
-    const { rate, momentum, steps, start } = values, i = names.indexOf(values.loss);
+    const { rate, steps, start } = values, i = names.indexOf(values.loss);
     const [loss, gradient, hessian] = ["loss", "gradient", "hessian"].map(name => program[name + i]);
     const marks = { grip: [start] }, readouts = {};
     for (const method of methods) {
       if (!values[method]) continue;
-      const run = descend(rules[method]({ rate, momentum, loss, hessian }), gradient, loss, start, steps, largest);
+      const rule = rules[method]?.({ rate, loss, hessian }) ?? remembering(program[method], values);
+      const run = descend(rule, gradient, loss, start, steps, largest);
       const parts = { path: run.path, dots: run.path, end: [run.path.at(-1)], loss: numbered(run.losses) };
       for (const [part, drawn] of Object.entries(parts)) marks[`${part}_${method}`] = drawn;
       readouts[method] = run.diverged ? NaN : run.losses.at(-1);
@@ -126,9 +104,8 @@ loops.sgd = ({ squares, best, gradient }, { points, order, xlim, largest }) => {
         return order.slice(epoch + from, epoch + Math.min(from + size, n)).map(row => points[row]);
       };
       const mean = (w, step) => {
-        const rows = batch(step), total = [0, 0];
-        for (const [x, y] of rows) { const g = gradient(w, x, y); total[0] += g[0]; total[1] += g[1]; }
-        return total.map(part => part / rows.length);
+        const slopes = batch(step).map(([x, y]) => gradient(w, x, y));
+        return w.map((_, i) => sum(slopes.map(g => g[i])) / slopes.length);
       };
       const { path, losses, diverged, w } = descend(rules.gradient_descent({ rate }), mean, loss, start, steps, largest);
       const line = x => w[0] * x + w[1];

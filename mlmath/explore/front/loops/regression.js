@@ -10,12 +10,11 @@ const moments = points => [
 
 // The points around `center` where a u² + 2b uv + c v² = level, by the Cholesky factor of [[a, b], [b, c]].
 function ellipse([x, y], [a, b, c], level) {
-  const l = Math.sqrt(a), m = b / l, h = Math.sqrt(c - m * m), r = Math.sqrt(Math.max(level, 0)), points = [];
-  for (let i = 0; i <= 72; i++) {
-    const v = r * Math.sin(i * Math.PI / 36) / h;
-    points.push([x + (r * Math.cos(i * Math.PI / 36) - m * v) / l, y + v]);
-  }
-  return points;
+  const l = Math.sqrt(a), m = b / l, h = Math.sqrt(c - m * m), r = Math.sqrt(Math.max(level, 0));
+  return spread([0, 2 * Math.PI], 72).map(angle => {
+    const v = r * Math.sin(angle) / h;
+    return [x + (r * Math.cos(angle) - m * v) / l, y + v];
+  });
 }
 
 loops["fit-a-line"] = ({ squares, best }, { levels, x: [left, right] }) => ({
@@ -43,27 +42,15 @@ loops["fit-a-line"] = ({ squares, best }, { levels, x: [left, right] }) => ({
   },
 });
 
-// Least squares by modified Gram–Schmidt on [X y]: R w = Qᵀy, as stable as Householder's QR.
+// Least squares by modified Gram–Schmidt on the columns of [X y]: R w = Qᵀy, as stable as Householder's QR.
 function byQR(columns, y) {
-  const q = columns.map(column => [...column]), rest = [...y], R = [], z = [];
-  q.forEach((column, j) => {
-    const norm = Math.sqrt(dot(column, column));
-    R[j] = [];
-    R[j][j] = norm;
-    for (let i = 0; i < column.length; i++) column[i] /= norm;
-    for (let k = j + 1; k < q.length; k++) {
-      R[j][k] = dot(column, q[k]);
-      for (let i = 0; i < column.length; i++) q[k][i] -= R[j][k] * column[i];
-    }
-    z[j] = dot(column, rest);
-    for (let i = 0; i < column.length; i++) rest[i] -= z[j] * column[i];
-  });
-  const w = [];
-  for (let j = q.length - 1; j >= 0; j--) {
-    w[j] = z[j];
-    for (let k = j + 1; k < q.length; k++) w[j] -= R[j][k] * w[k];
-    w[j] /= R[j][j];
+  const q = [...columns, y].map(column => [...column]), n = columns.length, R = [], w = [];
+  for (let j = 0; j < n; j++) {
+    const norm = Math.sqrt(dot(q[j], q[j])), unit = q[j].map(entry => entry / norm);
+    R[j] = q.map((column, k) => (k > j ? dot(unit, column) : norm));
+    for (let k = j + 1; k <= n; k++) for (let i = 0; i < unit.length; i++) q[k][i] -= R[j][k] * unit[i];
   }
+  for (let j = n - 1; j >= 0; j--) w[j] = w.reduce((rest, known, k) => rest - R[j][k] * known, R[j][n]) / R[j][j];
   return w;
 }
 
@@ -95,36 +82,31 @@ loops.conditioning = (program, { first, second, weights }) => ({
   frame({ epsilon }) {
     const columns = [first, first.map((a, i) => a + epsilon * second[i])], { values } = svd(columns);
     const cond = values[0] / values[1], digits = solve => {
-      let error = 0, size = 0;
-      for (const w of weights) {
-        const found = solve(columns, columns[0].map((_, i) => w[0] * columns[0][i] + w[1] * columns[1][i]));
-        error += (found[0] - w[0]) ** 2 + (found[1] - w[1]) ** 2;
-        size += w[0] ** 2 + w[1] ** 2;
-      }
-      return Number.isFinite(error) ? clamp(-Math.log10(Math.sqrt(error / size)), 0, 16) : 0;
+      const found = weights.map(w => solve(columns, columns[0].map((a, i) => w[0] * a + w[1] * columns[1][i])));
+      const error = rms(found.flatMap((w, k) => [w[0] - weights[k][0], w[1] - weights[k][1]]));
+      return Number.isFinite(error) ? clamp(-Math.log10(error / rms(weights.flat())), 0, 16) : 0;
     };
-    const got = { normal: digits(byCholesky), qr: digits(byQR), svd: digits(bySVD) }, marks = {};
-    for (const [name, count] of Object.entries(got)) marks[name] = [[cond, count]];
+    const got = Object.entries({ normal: byCholesky, qr: byQR, svd: bySVD }).map(([name, solve]) => [name, digits(solve)]);
+    const each = show => Object.fromEntries(got.map(([name, count]) => [name, show(count)]));
     return {
-      marks: { ...marks, columns0: [[0, 0], [1, 0]], columns1: [[0, 0], [1, epsilon]] },
-      readouts: { cond, square: cond * cond, ...Object.fromEntries(Object.entries(got).map(([name, count]) => [name, count.toFixed(1)])) },
+      marks: { ...each(count => [[cond, count]]), columns0: [[0, 0], [1, 0]], columns1: [[0, 0], [1, epsilon]] },
+      readouts: { cond, square: cond * cond, ...each(count => count.toFixed(1)) },
     };
   },
 });
 
 loops.polynomial = (program, { degrees, xlim: [left, right], train, test }) => {
-  const powers = (points, degree) => Array.from({ length: degree + 1 }, (_, k) => points.map(([t]) => t ** k));
   const at = (w, t) => w.reduceRight((total, weight) => total * t + weight, 0);
   const error = (w, points) => Math.sqrt(sum(points.map(([t, y]) => (y - at(w, t)) ** 2)) / points.length);
   const fit = (degree, alpha) => {  // ridge: one more row √λ for each penalized weight
     const penalty = k => Array.from({ length: degree }, (_, i) => (i + 1 === k ? Math.sqrt(alpha) : 0));
-    const columns = powers(train, degree).map((column, k) => [...column, ...penalty(k)]);
+    const columns = Array.from({ length: degree + 1 }, (_, k) => [...train.map(([t]) => t ** k), ...penalty(k)]);
     return byQR(columns, [...train.map(point => point[1]), ...Array(degree).fill(0)]);
   };
   return {
     frame({ degree, alpha }) {
-      const fits = Array.from({ length: degrees + 1 }, (_, d) => fit(d, alpha)), w = fits[degree], curve = [];
-      for (let i = 0; i <= 160; i++) curve.push([left + (right - left) * i / 160, at(w, -1 + i / 80)]);
+      const fits = Array.from({ length: degrees + 1 }, (_, d) => fit(d, alpha)), w = fits[degree];
+      const curve = spread([-1, 1], 160).map(t => [left + (right - left) * (t + 1) / 2, at(w, t)]);
       const errors = points => fits.map((weights, d) => [d, error(weights, points)]), [a, b] = [errors(train), errors(test)];
       return {
         marks: { curve, train: a, test: b, train_now: [a[degree]], test_now: [b[degree]] },
