@@ -33,26 +33,26 @@ EXPLORERS = [
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
-def test_an_explorer_is_the_same_each_time_and_says_who_it_is_in_a_line(name):
+def test_an_explorer_is_the_same_each_time_and_its_first_frame_can_be_seen_without_a_script(name):
     one, two = (getattr(explore, name)() for _ in range(2))
     assert repr(one) == repr(two)
     assert repr(one).startswith(f"<{name.replace('_', '-')}: ")
     assert len(repr(one)) < 300
     assert one.stages == two.stages
     assert one.program == two.program
-
-
-@pytest.mark.parametrize("name", EXPLORERS)
-def test_the_first_frame_can_be_seen_without_a_script(name):
-    page = static.figure(getattr(explore, name)().get_state(), "p")
+    page = static.figure(one.get_state(), "p")
     assert f'data-explorer="{name.replace("_", "-")}"' in page
     assert 'class="first-frame"' in page
     assert static.STILL in page
     assert "#10141a" not in page, "ink follows the page's theme"
 
 
-def test_a_control_is_a_trait():
-    race = explore.descent()
+@pytest.fixture(scope="module")
+def race():
+    return explore.descent()
+
+
+def test_a_control_is_a_trait(race):
     race.rate = 0.1
     race.loss = "Himmelblau"
     race.start = (1, 2)
@@ -76,9 +76,9 @@ def test_a_control_is_a_trait():
         ("adam", "yes", TypeError, "adam must be True or False"),
     ],
 )
-def test_a_control_says_what_it_takes(name, value, error, message):
+def test_a_control_says_what_it_takes(race, name, value, error, message):
     with pytest.raises(error, match=message):
-        setattr(explore.descent(), name, value)
+        setattr(race, name, value)
 
 
 def test_the_readers_own_loss():

@@ -33,15 +33,20 @@ def rule(method, rate, momentum, loss, hessian):
     }[method]()
 
 
+@pytest.fixture(scope="module")
+def race():
+    return explore.descent()
+
+
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_race_runs_as_mlmath_does(play, name):
+def test_the_race_runs_as_mlmath_does(play, race, name):
     variables, expr, xlim, ylim, _ = LOSSES[name]
     loss = numpy_function([variables], expr)
     slope, curvature = (
         numpy_function([variables], list(f))
         for f in ([sp.diff(expr, v) for v in variables], sp.hessian(expr, variables))
     )
-    methods = list(explore.descent().spec["data"]["methods"])
+    methods = list(race.spec["data"]["methods"])
     rng = np.random.default_rng(len(name))
     settings = [
         {
@@ -55,7 +60,7 @@ def test_the_race_runs_as_mlmath_does(play, name):
         for _ in range(25)
     ]
     diverged = 0
-    for setting, frame in zip(settings, play(explore.descent(), settings), strict=True):
+    for setting, frame in zip(settings, play(race, settings), strict=True):
         for method in methods:
             optimizer = rule(
                 method, setting["rate"], setting["momentum"], loss, lambda w: np.reshape(curvature(w), (2, 2))
@@ -140,7 +145,8 @@ def test_a_line_fitted_by_hand(play):
         }
         for n in range(2, 30)
     ]
-    for setting, frame in zip(settings, play(explore.fit_a_line(), settings), strict=True):
+    explorer = explore.fit_a_line()
+    for setting, frame in zip(settings, play(explorer, settings), strict=True):
         x, y = np.array(setting["points"]).T
         r = y - setting["slope"] * x - setting["intercept"]
         assert frame["readouts"]["sse"] == pytest.approx(r @ r, rel=1e-9)
@@ -148,7 +154,7 @@ def test_a_line_fitted_by_hand(play):
         close(frame["marks"]["bottom"], [w])
         least = ((y - column(x) @ w) ** 2).sum()
         assert frame["readouts"]["least"] == pytest.approx(least, rel=1e-9, abs=1e-9)
-        for i, level in enumerate(explore.fit_a_line().spec["data"]["levels"]):
+        for i, level in enumerate(explorer.spec["data"]["levels"]):
             a, b = np.array(frame["marks"][f"level{i}"]).T
             S = ((y[:, None] - x[:, None] * a - b) ** 2).sum(0)
             np.testing.assert_allclose(S, least + level, rtol=1e-9)
