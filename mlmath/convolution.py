@@ -3,8 +3,8 @@
     x, y      images (n, height, width, channels), or sequences (n, length, channels): one sample a row and the
               channels last, like the features of `Dense`
     W, b      kernels (k_h, k_w, c_in, c_out) and biases (c_out,): each W[i, j] is a dense layer between channels
-    i, j      row and column in the kernel;  r, s  in the output
-    σ, p, δ   stride, padding, dilation: one number, or a pair for rows and columns
+    i, j      row and column in the kernel;  u, v  in the output
+    s, p, d   stride, padding, dilation: one number, or a pair for rows and columns
     dy, dx    the gradients of the loss with respect to a layer's output and input
 
 In memory the batch comes last, (height, channels, width, n), so that every copy and every sum runs along many numbers
@@ -33,7 +33,7 @@ CHUNK = 2**21
 
 
 def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
-    """Return how many places a kernel has along an axis: ⌊(size + 2p − δ(kernel − 1) − 1) / σ⌋ + 1.
+    """Return how many places a kernel has along an axis: ⌊(size + 2p − d(kernel − 1) − 1) / s⌋ + 1.
 
     Raises ValueError if there is none.
     """
@@ -46,7 +46,7 @@ def correlate(
 ) -> np.ndarray:
     """Return what `Conv2D` computes, but for its biases, by four loops: the definition.
 
-    y[:, r, s] = Σ_i Σ_j x[:, σr + δi − p, σs + δj − p] W[i, j] with 0 for x outside of the image, for x
+    y[:, u, v] = Σ_i Σ_j x[:, su + di − p, sv + dj − p] W[i, j] with 0 for x outside of the image, for x
     (n, h, w, c_in), W (k_h, k_w, c_in, c_out) and y (n, h', w', c_out). This is the cross-correlation; the convolution
     of mathematics is the same with the kernel turned by half a circle.
     """
@@ -57,11 +57,11 @@ def correlate(
     height = _places(x.shape[1], k_h, stride_h, dilation_h)
     width = _places(x.shape[2], k_w, stride_w, dilation_w)
     y = np.zeros((len(x), height, width, c_out), np.result_type(x, W))
-    for r in range(height):
-        for s in range(width):
+    for u in range(height):
+        for v in range(width):
             for i in range(k_h):
                 for j in range(k_w):
-                    y[:, r, s] += x[:, stride_h * r + dilation_h * i, stride_w * s + dilation_w * j] @ W[i, j]
+                    y[:, u, v] += x[:, stride_h * u + dilation_h * i, stride_w * v + dilation_w * j] @ W[i, j]
     return y
 
 

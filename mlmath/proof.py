@@ -136,7 +136,7 @@ def _named(factors: list[sp.Expr], limits: list[sp.Tuple]) -> sp.Expr:
         if not more:
             return high - low + 1
     names = [sp.Symbol(f"ι{k}", integer=True) for k in range(len(limits))]
-    body = sp.Mul(*factors)
+    body = _counted_alike(sp.Mul(*factors), limits)
 
     def renamed(order: Iterable[sp.Symbol]) -> sp.Sum:
         names_of = dict(zip((limit[0] for limit in limits), order, strict=True))
@@ -146,6 +146,22 @@ def _named(factors: list[sp.Expr], limits: list[sp.Tuple]) -> sp.Expr:
         return sp.Sum(body.xreplace(names_of), *bounds)
 
     return min((renamed(order) for order in permutations(names)), key=sp.default_sort_key)
+
+
+def _counted_alike(body: sp.Expr, limits: list[sp.Tuple]) -> sp.Expr:
+    """Return the summand with its indices over all integers counted so that they are the subscript of the first letter.
+
+    Σ_i f(c ± i) = Σ_i f(i): over all integers (with few terms that are not zero) it does not matter where one begins to
+    count, nor in which direction.
+    """
+    for index, *ends in limits:
+        if tuple(ends) == (-sp.oo, sp.oo) and not any(limit.has(index) for limit in limits if limit[0] != index):
+            subscripts = [s for e in sorted(body.atoms(sp.Indexed), key=str) for s in e.indices if s.has(index)]
+            signed = ((sign, sp.expand(s - sign * index)) for s in subscripts for sign in (1, -1))
+            whole = ((sign, start) for sign, start in signed if start.is_integer and not start.has(index))
+            sign, start = next(whole, (1, sp.Integer(0)))
+            body = body.subs(index, sign * (index - start))
+    return body.replace(lambda e: isinstance(e, sp.Indexed), lambda e: e.func(e.base, *map(sp.expand, e.indices)))
 
 
 def _merge_ranges(expr: sp.Expr) -> sp.Expr:
@@ -331,7 +347,9 @@ def refuted(expr: sp.Expr) -> bool:
 
 
 def counterexample(expr: sp.Expr) -> dict[sp.Expr, sp.Expr] | None:
-    """Return values at which `expr` is not zero, if a few random points find some."""
+    """Return values at which `expr` is not zero, if a few random points find some; infinite sums are not tried."""
+    if any(bound.is_infinite for total in expr.atoms(sp.Sum) for _, *ends in total.limits for bound in ends):
+        return None
     rng = np.random.default_rng(0)
     for _ in range(3):
         point, value = _evaluated(expr, rng)

@@ -344,6 +344,23 @@ def logistic_gradient():
     )
 
 
+def everywhere(term, *indices):
+    """Σ over all integers, as for a signal that is zero outside of its range."""
+    return sp.Sum(term, *((index, -sp.oo, sp.oo) for index in indices))
+
+
+def turned_kernel():
+    size, pad, dilation = sp.symbols("k p d", integer=True)
+    place, at = sp.symbols("t s", integer=True)
+    moved = everywhere(u[i] * everywhere(v[at] * x[at + dilation * i - pad], at), i)
+    turned = u[size - 1 - i] * v[place + pad - dilation * (size - 1) + dilation * i]
+    return Derivation(
+        start(moved),
+        equals(everywhere(everywhere(u[i] * v[place + pad - dilation * i], i) * x[place], place), "by place"),
+        equals(everywhere(everywhere(turned, i) * x[place], place), "from the other end"),
+    )
+
+
 TRUE = [
     *(
         intercept,
@@ -365,7 +382,7 @@ TRUE = [
         recursion,
     ),
     *(convergence, best_rate, no_rate_is_better, descent_lemma, sublinear, linear_rate, momentum, all_roots),
-    *(monotonic_equation, calculus, rectified_variance, geometric_sum, logistic_gradient),
+    *(monotonic_equation, calculus, rectified_variance, geometric_sum, logistic_gradient, turned_kernel),
 ]
 
 
@@ -398,6 +415,11 @@ WRONG = {
     ),
     "a sum of products for a product of sums": chain(total(u[i]) * total(v[i]), equals(total(u[i] * v[i]), "wrong")),
     "a range": chain(sp.Sum(error(i) - error(i + 1), (i, 0, k)), equals(error(0) - error(k), "wrong")),
+    "a place in an endless sum": chain(
+        everywhere(u[i] * v[j - i], i), equals(everywhere(u[j - i + 1] * v[i], i), "wrong")
+    ),
+    "every second term for all": chain(everywhere(u[2 * i], i), equals(everywhere(u[i], i), "wrong")),
+    "a shift by half a place": chain(everywhere(u[i + z], i), equals(everywhere(u[i], i), "wrong")),
     "n forgotten": chain(total(b), equals(b, "wrong")),
     "a root that may be negative": chain(sp.sqrt(w**2), equals(w, "wrong")),
     "a logarithm of a negative": chain(sp.log(w**2), equals(2 * sp.log(w), "wrong")),

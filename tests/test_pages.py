@@ -9,11 +9,15 @@ from bs4 import BeautifulSoup
 from mlmath.explore import static
 from tools.serve import server
 
-PAGES = ["index", "refresher", "linear-regression", "gradient-descent", "logistic-regression", "neural-networks"]
+PAGES = [
+    *("index", "refresher", "linear-regression", "gradient-descent"),
+    *("logistic-regression", "neural-networks", "convolutional-networks"),
+]
 EXPLORERS = {
     *("first-descent", "fit-a-line", "conditioning", "polynomial", "rate-1d", "bowl", "descent", "sgd"),
     *("sigmoid", "newton-vs-descent", "boundary", "threshold"),
     *("activation", "bumps", "backprop", "playground", "depth"),
+    *("convolution", "draw-a-digit"),
 }
 SIZES = [(1280, 800), (360, 780)]
 LOCAL = ("http://127.0.0.1:", "file://", "data:", "blob:")
@@ -41,15 +45,17 @@ class Reader:
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("request", lambda asked: None if asked.url.startswith(LOCAL) else self.wrong.append(asked.url))
         self.page.goto(address)
-        # Until every formula is typeset, as it is for printing, the page moves.
-        typeset = "MathJax.startup.promise.then(() => dispatchEvent(new Event('beforeprint')))"
-        self.page.evaluate(f"window.MathJax && {typeset}")
-        self.page.evaluate("document.fonts.ready.then(() => null)")
         self.page.wait_for_function(
             "[...document.querySelectorAll('figure.explorer')].every(f => f.dataset.ready === 'true')"
         )
         # Handles, not locators: these would search the whole page again at each step.
         self.figures = self.page.query_selector_all("figure.explorer")
+
+    def typeset(self) -> None:
+        """Have every formula typeset, as for printing; until then, the page moves."""
+        typeset = "MathJax.startup.promise.then(() => dispatchEvent(new Event('beforeprint')))"
+        self.page.evaluate(f"window.MathJax && {typeset}")
+        self.page.evaluate("document.fonts.ready.then(() => null)")
 
     def figure(self, name: str):
         return self.page.query_selector(f"figure[data-explorer={name}]")
@@ -58,8 +64,16 @@ class Reader:
         """Do something to an explorer and see it redrawn, with no NaN in it."""
         before = int(figure.get_attribute("data-frame"))
         act(*to)
-        self.page.wait_for_function("([figure, n]) => +figure.dataset.frame > n", arg=[figure, before], timeout=5000)
-        assert not figure.evaluate("figure => /NaN|undefined|Infinity/.test(figure.innerHTML)"), figure.inner_text()
+        assert figure.evaluate(REDRAWN, before) is None, figure.inner_text()
+
+
+# What is wrong in the explorer's next picture; an error if there is none.
+REDRAWN = """(figure, before) => new Promise((resolve, reject) => {
+  const look = () => +figure.dataset.frame > before && resolve(figure.innerHTML.match(/NaN|undefined|Infinity/));
+  new MutationObserver(look).observe(figure, { attributes: true });
+  setTimeout(() => reject(new Error("the explorer is not redrawn")), 2000);
+  look();
+})"""
 
 
 def to_the_middle(control) -> None:
@@ -154,6 +168,7 @@ FOCUS_BEFORE = """figure => {
 def test_every_control_works(chromium, address, name):
     reader = Reader(chromium, f"{address}{name}.html")
     assert reader.figures
+    reader.typeset()
     # Served or from disk, each control is moved in both sizes, in both themes, by mouse and by keyboard.
     themes = ("light", "dark") if address.startswith("http") else ("dark", "light")
     drives = (by_mouse, by_keyboard) if address.startswith("http") else (by_keyboard, by_mouse)
@@ -228,6 +243,7 @@ def test_a_handle_is_large_enough_for_a_finger_and_follows_it(chromium, book):
     reader = Reader(
         chromium, f"{book.as_uri()}/book/gradient-descent.html", viewport={"width": 360, "height": 780}, has_touch=True
     )
+    reader.typeset()
     race = reader.figure("descent")
     knob = race.query_selector("[role=slider]")
     to_the_middle(knob)
