@@ -36,7 +36,8 @@ async (control, moves) => {
   const figure = control.closest("figure.explorer"), picture = control.ownerSVGElement;
   const between = (low, high) => low + Math.random() * (high - low);
   const pick = list => list[Math.floor(Math.random() * list.length)];
-  const send = (type, event = new Event(type, { bubbles: true })) => control.dispatchEvent(event);
+  const pressed = picture?.querySelector(".sheet") ?? control;             // a drawing is pressed anywhere
+  const send = (type, event = new Event(type, { bubbles: true })) => pressed.dispatchEvent(event);
 
   const move = () => {
     if (picture) {
@@ -67,8 +68,8 @@ async (control, moves) => {
     });
   });
 
-  // A script's pointer cannot be captured; the handle is told that it was.
-  if (picture) control.hasPointerCapture = () => true;
+  // A script's pointer cannot be captured; what is pressed is told that it was.
+  if (picture) pressed.hasPointerCapture = () => true;
   control.scrollIntoView({ block: "center" });
   const measured = [];
   for (let i = 0; i < moves + 5; i++) {                                 // the first five warm up
