@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mlmath.arguments import real_array
+from mlmath.arguments import function, real_array
 
 # What an operation hands back to its operands: dy times the derivative of y with respect to a, then to b.
 RULES: dict[np.ufunc, tuple[Callable[..., Any], ...]] = {
@@ -66,10 +66,12 @@ def gradient(f: Callable[..., Variable]) -> Callable[..., Any]:
     them, not the variables: a second call does not double them (Griewank and Walther, 2008, section 3.2).
     """
 
+    function("f", f)
+
     def gradients(*arguments: Any) -> Any:
         variables = [Variable(real_array(f"argument {i} of f", w)) for i, w in enumerate(arguments)]
         result = f(*variables)
-        if not isinstance(result, Variable) or result.value.ndim > 0:
+        if not isinstance(result, Variable) or result.value.ndim > 0 or result.value.dtype.kind != "f":
             raise TypeError(f"f must return one number that is computed from its arguments, but it returned {result}")
         dys = {variable.number: np.zeros_like(variable.value) for variable in variables}
         dys[result.number] = np.ones_like(result.value)
@@ -77,7 +79,7 @@ def gradient(f: Callable[..., Variable]) -> Callable[..., Any]:
             for operand, rule in variable.origin:
                 dy = _summed_to(operand.value.shape, rule(dys[variable.number], *variable.at))
                 dys[operand.number] = dys.get(operand.number, 0) + dy
-        found = tuple(dys[variable.number] for variable in variables)
+        found = tuple(dys[variable.number].astype(variable.value.dtype, copy=False) for variable in variables)
         return found if len(found) > 1 else found[0]
 
     return gradients

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from mlmath.arguments import count, real_array
+from mlmath.arguments import count, layer_input, real_array, whole
 from mlmath.network import Layer, Pullback, initial_weights
 
 Pair = tuple[int, int]
@@ -38,7 +38,7 @@ def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0, di
     Raises ValueError if there is none.
     """
     size = count("size", size) + 2 * count("padding", padding, minimum=0)
-    return _places(size, count("kernel", kernel), count("stride", stride), count("dilation", dilation))
+    return _places(size, count("kernel", kernel), count("stride", stride), count("dilation", dilation), name="size")
 
 
 def correlate(
@@ -173,7 +173,8 @@ class Conv1D(Conv2D):
         initialization: str = "he",
         dtype: Any = np.float64,
     ) -> None:
-        on_both_sides: Any = 0 if padding == "causal" else padding
+        causal = isinstance(padding, str) and padding == "causal"
+        on_both_sides: Any = 0 if causal else padding
         super().__init__(
             in_channels,
             out_channels,
@@ -185,12 +186,12 @@ class Conv1D(Conv2D):
             initialization=initialization,
             dtype=dtype,
         )
-        if padding == "causal":
+        if causal:
             self.padding = (0, 0), (dilation * (kernel_size - 1), 0)
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Pullback]:
         """Return the correlation of x (n, length, c_in) with W, plus b, (n, length', c_out), and its pullback."""
-        c_in = self.parameters["W"].shape[2]
+        x, c_in = layer_input(x), self.parameters["W"].shape[2]
         if x.ndim != 3 or x.shape[2] != c_in:
             raise ValueError(f"x must have shape (n, length, {c_in}), but its shape is {x.shape}")
         y, of_image = super().forward(x[:, np.newaxis])
@@ -268,7 +269,8 @@ class GlobalAveragePool(Layer):
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Pullback]:
         """Return the means (n, c) of x (n, …, c) and the pullback."""
-        if x.ndim < 3:
+        x = layer_input(x)
+        if x.ndim < 3 or not x.size:
             raise ValueError(f"x must have shape (n, …, channels), but its shape is {x.shape}")
         places = tuple(range(1, x.ndim - 1))
         y = x.mean(axis=places)
@@ -284,6 +286,9 @@ class Flatten(Layer):
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Pullback]:
         """Return x (n, …) as (n, d) and the pullback."""
+        x = layer_input(x)
+        if not x.size or not x.ndim:
+            raise ValueError(f"x must have shape (n, …), but its shape is {x.shape}")
         return x.reshape(len(x), -1), lambda dy: (dy.reshape(x.shape), {})
 
 
@@ -292,9 +297,10 @@ def shifted(x: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
     A digit that has moved by a pixel is the same digit: copies like these are more samples to learn from.
     """
-    moved = np.zeros_like(_images(x))
-    to_rows, from_rows = _overlap(rows, x.shape[1])
-    to_columns, from_columns = _overlap(columns, x.shape[2])
+    x = _images(x)
+    moved = np.zeros_like(x)
+    to_rows, from_rows = _overlap(whole("rows", rows), x.shape[1])
+    to_columns, from_columns = _overlap(whole("columns", columns), x.shape[2])
     moved[:, to_rows, to_columns] = x[:, from_rows, from_columns]
     return moved
 
@@ -309,19 +315,20 @@ def _overlap(shift: int, size: int) -> tuple[slice, slice]:
 # --- Places and layouts -------------------------------------------------------------------------------------------
 
 
-def _places(size: int, kernel: int, stride: int, dilation: int) -> int:
+def _places(size: int, kernel: int, stride: int, dilation: int, *, name: str = "x") -> int:
     """Return how many windows of `kernel` entries there are among `size`; raises ValueError if there is none."""
     reach = dilation * (kernel - 1) + 1
     if size < reach:
         raise ValueError(
-            f"x must be at least as long as the {reach} pixels under the kernel, but with its padding it has {size}"
+            f"{name} must be at least the {reach} pixels under the kernel long, but with its padding it has {size}"
         )
     return (size - reach) // stride + 1
 
 
 def _images(x: np.ndarray, channels: int | str = "channels") -> np.ndarray:
     """Return x if it holds images, with as many channels as they must have."""
-    if x.ndim != 4 or channels not in ("channels", x.shape[3]):
+    x = layer_input(x)
+    if x.ndim != 4 or channels not in ("channels", x.shape[3]) or not x.size:
         raise ValueError(f"x must have shape (n, height, width, {channels}), but its shape is {x.shape}")
     return x
 

@@ -23,30 +23,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlmath.arguments import count, fraction, generator, positive, real_array, same_length
+from mlmath.arguments import count, fraction, function, generator, positive, real_array, returned, same_length
 
 State = tuple[np.ndarray, ...]
 
 # A run whose weights grow beyond this has diverged: float64 then hardly tells w from w + 0.1,
 # while squares of w are still finite, even in float32.
 LARGEST = 1e15
-
-
-def _function(name: str, value: Any) -> Callable:
-    """Return `value` if it can be called."""
-    if not callable(value):
-        raise TypeError(f"{name} must be a function, but it is {value!r}")
-    return value
-
-
-def _returned(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Return what the function `name` gave back as an array, which may well be infinite."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "buif":
-        raise TypeError(f"{name} must return real numbers, but their type is {array.dtype}")
-    if array.shape != shape:
-        raise ValueError(f"{name} must return an array of shape {shape}, but its shape is {array.shape}")
-    return array
 
 
 def _open_fraction(name: str, value: Any) -> float:
@@ -64,8 +47,8 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "epsilon": positive,
     "shrink": _open_fraction,
     "sufficient": _open_fraction,
-    "loss": _function,
-    "hessian": _function,
+    "loss": function,
+    "hessian": function,
 }
 
 
@@ -90,12 +73,15 @@ class Optimizer:
     def step(self, w: np.ndarray, g: np.ndarray, state: State) -> None:
         """Take one step: update the float array w and the arrays of the state in place, leaving g alone.
 
-        Raises TypeError if w is not an array of floats, ValueError if g is not of its shape.
+        Raises TypeError if w is not an array of floats, ValueError if g or the state is not of its shape.
         """
         if not isinstance(w, np.ndarray) or w.dtype.kind != "f":
             raise TypeError(f"w must be an array of floats, to be updated in place, but it is {w!r}")
-        if np.shape(g) != w.shape:
-            raise ValueError(f"g must have the shape {w.shape} of w, but its shape is {np.shape(g)}")
+        g = real_array("g", g, finite=False)
+        if g.shape != w.shape:
+            raise ValueError(f"g must have the shape {w.shape} of w, but its shape is {g.shape}")
+        if any(np.shape(s) not in (w.shape, ()) for s in state):
+            raise ValueError(f"state must be what start(w) returned, but its shapes are {[np.shape(s) for s in state]}")
         self._update(w, g, *state)
 
 
@@ -204,7 +190,7 @@ class Newton(Optimizer):
     hessian: Callable[[np.ndarray], np.ndarray] = field(repr=False)
 
     def _update(self, w, g):
-        H = _returned("hessian", self.hessian(w), w.shape + w.shape).reshape(w.size, w.size)
+        H = returned("hessian", self.hessian(w), w.shape + w.shape).reshape(w.size, w.size)
         try:
             w -= np.linalg.solve(H, np.ravel(g)).reshape(w.shape)
         except np.linalg.LinAlgError:
@@ -233,7 +219,7 @@ class Backtracking(Optimizer):
         w -= t * g
 
     def _loss(self, w):
-        return float(_returned("loss", self.loss(w), ()))
+        return float(returned("loss", self.loss(w), ()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,8 +273,8 @@ def minimize(
 
     Raises ValueError or TypeError for arguments of the wrong kind, and if loss or gradient is not finite at `start`.
     """
-    _function("loss", loss)
-    _function("gradient", gradient)
+    function("loss", loss)
+    function("gradient", gradient)
     return _descend(
         loss, gradient, lambda w, g: g, start, optimizer, steps=count("steps", steps), every=1, tolerance=tolerance
     )
@@ -324,8 +310,8 @@ def minimize_stochastic(
     each epoch, since a measurement costs as much as an epoch does. Otherwise as `minimize`
     (Robbins and Monro, 1951).
     """
-    _function("loss", loss)
-    _function("gradient", gradient)
+    function("loss", loss)
+    function("gradient", gradient)
     X, y = real_array("X", X, ndim=2), real_array("y", y, ndim=(1, 2))
     same_length("X", X, "y", y)
     epochs, batch_size, rng = count("epochs", epochs), count("batch_size", batch_size), generator("rng", rng)
@@ -364,7 +350,7 @@ def _descend(loss, gradient, step_gradient, start, optimizer, *, steps, every, t
                     optimizer.step(w, step_gradient(w, g), state)
                 _bounded("the largest entry of w", np.abs(w).max(), LARGEST)
                 if k % every == 0:
-                    value, g = _returned("loss", loss(w), ()), _returned("gradient", gradient(w), w.shape)
+                    value, g = returned("loss", loss(w), ()), returned("gradient", gradient(w), w.shape)
                     norm = _bounded("the norm of the gradient", np.linalg.norm(g))
                     record.append((k, _bounded("the loss", value), norm))
                 iterates.append(w.copy())

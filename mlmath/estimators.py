@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mlmath.arguments import count, one_of, positive
+from mlmath.arguments import boolean, converted, count, one_of, positive
 from mlmath.convolution import Conv2D, Flatten, MaxPool2D
 from mlmath.descent import Adam
 from mlmath.logistic import logistic_regression, sigmoid, softmax
@@ -43,6 +43,8 @@ from mlmath.training import evaluate, train
 class _LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """ŷ = Xw + b."""
 
+    fit_intercept: bool
+
     def predict(self, X: Any) -> np.ndarray:
         """Return ŷ = Xw + b, (n,) or (n, k), for X (n, d)."""
         check_is_fitted(self)
@@ -50,8 +52,9 @@ class _LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
         return X @ self.coef_.T + self.intercept_
 
     def _validate(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        boolean("fit_intercept", self.fit_intercept)
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True)
-        return X, y.astype(X.dtype, copy=False)
+        return X, converted("y", y, X.dtype)
 
 
 class LinearRegression(_LinearModel):
@@ -240,7 +243,7 @@ class _MultilayerPerceptron(_TrainedNetwork):
         initialization = "he" if activation is ReLU else "xavier"
         layers: list[Layer] = []
         d = X.shape[1]
-        for size in self.hidden:
+        for size in (count("hidden", size) for size in self.hidden):
             layers += [Dense(d, size, rng=rng, initialization=initialization, dtype=X.dtype), activation()]
             d = size
         return [*layers, Dense(d, outputs, rng=rng, initialization="xavier", dtype=X.dtype)]
@@ -265,8 +268,11 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, _MultilayerPerceptron):
     def fit(self, X: Any, y: Any) -> Self:
         """Train a network on X (n, d) and the targets y (n,) or (n, k)."""
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True)
-        y = y.astype(X.dtype, copy=False)
-        self.target_mean_, scale = y.mean(axis=0), y.std(axis=0)
+        y = converted("y", y, X.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.target_mean_, scale = y.mean(axis=0), y.std(axis=0)
+        if not np.isfinite(scale).all():
+            raise ValueError("y must be of moderate size, but its variance overflows; change the units")
         self.target_scale_ = np.where(scale > 0, scale, 1).astype(X.dtype)
         self._train(X, (y - self.target_mean_) / self.target_scale_, y[0].size, squared_error)
         return self
@@ -316,7 +322,7 @@ class ConvNetClassifier(_SoftmaxClassifier):
         height, width, c_in = self.image_shape_ = self._image_shape(X.shape[1])
         self.scale_ = float(np.abs(X).max()) or 1.0
         layers: list[Layer] = []
-        for i, c_out in enumerate(self.channels):
+        for i, c_out in enumerate(count("channels", c) for c in self.channels):
             if i > 0:
                 pool = min(2, height), min(2, width)
                 layers.append(MaxPool2D(pool))
@@ -332,6 +338,8 @@ class ConvNetClassifier(_SoftmaxClassifier):
         if self.image_shape is None:
             side = math.isqrt(d)
             return (side, side, 1) if side**2 == d else (1, d, 1)
+        if not isinstance(self.image_shape, tuple | list):
+            raise TypeError(f"image_shape must be a tuple such as (8, 8), but it is {self.image_shape!r}")
         shape = tuple(count("image_shape", size) for size in self.image_shape)
         if len(shape) not in (2, 3) or math.prod(shape) != d:
             raise ValueError(

@@ -27,8 +27,10 @@ def ask(label: str, answer: float, *, hint: str, tolerance: float = 1e-2) -> Exp
 
 def check(yours: Callable, ours: Callable, cases: Iterable[tuple], *, hint: str, tolerance: float = 1e-6) -> None:
     """Print whether `yours(*case)` equals `ours(*case)` for each case, else the first that differs and the hint."""
-    tolerance = arguments.positive("tolerance", tolerance)
-    cases = list(cases)
+    yours, ours = arguments.function("yours", yours), arguments.function("ours", ours)
+    cases, tolerance = list(cases), arguments.positive("tolerance", tolerance)
+    if not cases or not all(isinstance(case, tuple) for case in cases):
+        raise ValueError(f"cases must be tuples of arguments, one or more, but they are {cases!r:.60}")
     for case in cases:
         expected, found = ours(*case), yours(*case)
         if found is None or not _close(found, expected, tolerance):
@@ -39,8 +41,11 @@ def check(yours: Callable, ours: Callable, cases: Iterable[tuple], *, hint: str,
 
 
 def _close(found: Any, expected: Any, tolerance: float) -> bool:
-    found, expected = np.asarray(found), np.asarray(expected)
-    return found.shape == expected.shape and np.allclose(found, expected, rtol=tolerance, atol=tolerance)
+    try:
+        found, expected = np.asarray(found), np.asarray(expected)
+        return found.shape == expected.shape and np.allclose(found, expected, rtol=tolerance, atol=tolerance)
+    except (TypeError, ValueError):  # not an array of numbers at all
+        return False
 
 
 def _short(value: Any) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 from sympy.core.cache import cacheit
+from sympy.printing.codeprinter import PrintMethodNotImplementedError
 from sympy.printing.jscode import JavascriptCodePrinter
 from sympy.printing.numpy import NumPyPrinter
 
@@ -213,6 +214,13 @@ class _JavaScript(JavascriptCodePrinter):
     def __init__(self) -> None:
         super().__init__({"user_functions": _FUNCTIONS})
 
+    def doprint(self, expr: Any, assign_to: Any = None) -> str:
+        """Return the expression in JavaScript; raises ValueError if there is none for a part of it."""
+        try:
+            return str(super().doprint(expr, assign_to))
+        except PrintMethodNotImplementedError as error:
+            raise ValueError(f"{expr} cannot be printed: {str(error).splitlines()[0]}") from None
+
     def _print_Pow(self, power: sp.Pow) -> str:
         base, exponent = power.args
         if exponent == -1:
@@ -344,11 +352,16 @@ def _listed(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, list | tuple | sp.Tuple | np.ndarray):
         return [_listed(item) for item in value]
-    return sp.sympify(value)
+    try:
+        return sp.sympify(value, strict=True)
+    except sp.SympifyError:
+        raise TypeError(f"arguments and expressions must be SymPy's, but one is {value!r}") from None
 
 
 def _prepared(arguments: Sequence[Any], expressions: Any) -> tuple[list[Any], Any]:
     """Return the arguments and the stable expressions, checked, as nested lists."""
+    if not isinstance(arguments, list | tuple | sp.Tuple):
+        raise TypeError(f"arguments must be a list of symbols, but they are {arguments!r}")
     nested, expressions = [_listed(argument) for argument in arguments], _listed(expressions)
     symbols = _flat(nested)
     for symbol in symbols:
@@ -375,8 +388,7 @@ def javascript_function(name: str, arguments: Sequence[Any], expressions: Any) -
     An argument is a symbol or a tuple of symbols (an array, unpacked). One expression returns a number, a list an
     array, a matrix an array of rows. Raises ValueError naming the subexpression that cannot be printed.
     """
-    if not name.isidentifier() or name in _RESERVED.split():
-        raise ValueError(f"name must be a JavaScript identifier that is not taken, but it is {name!r}")
+    _require_free(name)
     arguments, expressions = _prepared(arguments, expressions)
     names = _names(_flat(arguments))
     leaves = [expr.xreplace(names) for expr in _flat(expressions)]
@@ -395,9 +407,13 @@ def javascript_loops(name: str, arguments: Sequence[Any], assignments: dict[sp.I
     In {z[j]: b[j] + Sum(W[i, j] * a[i], i)} the loop over j fills z, the one over i sums up. An array of two dimensions
     lies flat, row by row; the ranges of its indices are its shape.
     """
+    _require_free(name)
     show = _JavaScript().doprint
     lines: list[str] = []
     for target, value in assignments.items():
+        if not isinstance(target, sp.Indexed) or not all(isinstance(index, sp.Idx) for index in target.indices):
+            raise TypeError(f"assignments must fill entries of arrays with sympy.Idx indices, but one fills {target!r}")
+        value = sp.sympify(value, strict=True)
         sums = {total: sp.Symbol(f"sum{k}") for k, total in enumerate(sorted(value.atoms(sp.Sum), key=str))}
         lines += map(_loop, target.indices)
         for total, symbol in sums.items():
@@ -406,6 +422,12 @@ def javascript_loops(name: str, arguments: Sequence[Any], assignments: dict[sp.I
             lines[-1] += "}" * len(total.variables)
         lines += [f"{show(target)} = {show(stable(value.xreplace(sums)))};", "}" * len(target.indices)]
     return "\n".join([f"function {name}({', '.join(map(str, arguments))}) {{", *(f"  {line}" for line in lines), "}"])
+
+
+def _require_free(name: Any) -> None:
+    """Raise ValueError unless a function may have this name."""
+    if not isinstance(name, str) or not name.isidentifier() or name in _RESERVED.split():
+        raise ValueError(f"name must be a JavaScript identifier that is not taken, but it is {name!r}")
 
 
 def _loop(index: sp.Idx) -> str:

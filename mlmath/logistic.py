@@ -88,7 +88,11 @@ def log_loss(y: Any, z: Any) -> float:
     z = real_array("z", z, ndim=(1, 2))
     y = _classes("y", y, 2 if z.ndim == 1 else z.shape[1])
     same_length("y", y, "z", z)
-    return _sum_of_losses(y, z) / len(y)
+    with np.errstate(over="ignore"):
+        total = _sum_of_losses(y, z)
+    if not np.isfinite(total):
+        raise ValueError("z must be of moderate size, but the sum of the losses overflows")
+    return total / len(y)
 
 
 def logistic_regression(
@@ -207,10 +211,10 @@ def roc_curve(y: Any, scores: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         raise ValueError(f"y must hold both classes, but all of its {len(y)} labels are {y[0]}")
     order = np.argsort(-scores, kind="stable")
     y, scores = y[order], scores[order]
-    last = np.append(np.flatnonzero(np.diff(scores)), len(y) - 1)  # of the samples that share a score
+    last = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(y) - 1)  # of the samples that share a score
     true = np.append(0, np.cumsum(y)[last])
     false = np.append(0, np.cumsum(1 - y)[last])
-    return false / false[-1], true / true[-1], np.append(np.inf, scores[last])
+    return false / false[-1], true / true[-1], np.append(scores.dtype.type(np.inf), scores[last])
 
 
 def auc(false_positive_rate: Any, true_positive_rate: Any) -> float:
@@ -221,8 +225,9 @@ def auc(false_positive_rate: Any, true_positive_rate: Any) -> float:
     x = real_array("false_positive_rate", false_positive_rate, ndim=1)
     y = real_array("true_positive_rate", true_positive_rate, ndim=1)
     same_length("false_positive_rate", x, "true_positive_rate", y)
-    if len(x) < 2 or (np.diff(x) < 0).any():
-        raise ValueError("false_positive_rate must hold two or more numbers that do not fall")
+    for name, rate in (("false_positive_rate", x), ("true_positive_rate", y)):
+        if len(rate) < 2 or rate[0] < 0 or rate[-1] > 1 or (np.diff(rate) < 0).any():
+            raise ValueError(f"{name} must hold two or more numbers that do not fall, from 0 to 1")
     return float(np.trapezoid(y, x))
 
 
@@ -273,7 +278,8 @@ def _standardized(X: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray, 
     scale = np.sqrt(variance + 4 * alpha / n)
     if not (np.isfinite(scale).all() and scale.all()):
         raise ValueError(
-            "X must be of moderate size, but the computation leaves the range of numbers; change the units"
+            f"X{' and alpha' if alpha > 0 else ''} must be of moderate size, "
+            "but the computation leaves the range of numbers; change the units"
         )
     centered /= scale
     return A, mean, scale

@@ -22,7 +22,18 @@ from typing import Any
 
 import numpy as np
 
-from mlmath.arguments import count, fraction, generator, one_of, positive, real_array
+from mlmath.arguments import (
+    count,
+    fraction,
+    function,
+    generator,
+    layer_input,
+    one_of,
+    positive,
+    real_array,
+    returned,
+    whole,
+)
 
 Arrays = dict[str, np.ndarray]
 Pullback = Callable[..., tuple[Any, Arrays]]
@@ -31,9 +42,10 @@ Loss = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
 
 def _float_type(dtype: Any) -> np.dtype:
     """Return `dtype` as float32 or float64."""
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype must be float32 or float64, but it is {np.dtype(dtype)}")
-    return np.dtype(dtype)
+    for known in (np.dtype(np.float32), np.dtype(np.float64)):
+        if dtype is not None and known == dtype:
+            return known
+    raise ValueError(f"dtype must be float32 or float64, but it is {dtype!r}")
 
 
 class Layer:
@@ -51,6 +63,13 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} must define forward(x, rng)")
 
 
+def layer_like(name: str, value: Any) -> Layer:
+    """Return `value` if it is a layer, of which a network is one."""
+    if not isinstance(value, Layer):
+        raise TypeError(f"{name} must be a Layer such as Sequential(...), but it is {value!r}")
+    return value
+
+
 def initial_weights(shape: tuple[int, ...], *, rng: np.random.Generator, initialization: str, dtype: Any) -> np.ndarray:
     """Draw weights (…, d_in, d_out) from a normal distribution, such that signals neither fade nor grow on their way.
 
@@ -58,6 +77,9 @@ def initial_weights(shape: tuple[int, ...], *, rng: np.random.Generator, initial
     n_in weights lead to an output and n_out from an input: d_in and d_out, times the size of a kernel, which the first
     axes give. The draw is the same in float32 and float64 (Glorot and Bengio, 2010; He and others, 2015).
     """
+    if not isinstance(shape, tuple) or len(shape) < 2:
+        raise ValueError(f"shape must be a tuple (…, d_in, d_out), but it is {shape!r}")
+    shape = tuple(count("shape", size) for size in shape)
     n_in, n_out = math.prod(shape[:-1]), math.prod(shape[:-2]) * shape[-1]
     variance = {"he": 2 / n_in, "xavier": 2 / (n_in + n_out)}
     scale = math.sqrt(variance[one_of("initialization", initialization, variance)])
@@ -83,7 +105,7 @@ class Dense(Layer):
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Pullback]:
         """Return xW + b (n, d_out), for x (n, d_in), and its pullback: dx = δWᵀ, dW = xᵀδ, db = Σ δ."""
-        W, b = self.parameters["W"], self.parameters["b"]
+        x, W, b = layer_input(x), self.parameters["W"], self.parameters["b"]
         if x.ndim != 2 or x.shape[1] != len(W):
             raise ValueError(f"x must have shape (n, {len(W)}) for this Dense layer, but its shape is {x.shape}")
 
@@ -99,7 +121,7 @@ class ReLU(Layer):
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Pullback]:
         """Return max(x, 0) and its pullback."""
-        a = np.maximum(x, 0)
+        a = np.maximum(layer_input(x), 0)
         return a, lambda dy: (dy * (a > 0), {})
 
 
@@ -108,7 +130,7 @@ class Tanh(Layer):
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Pullback]:
         """Return tanh x and its pullback."""
-        a = np.tanh(x)
+        a = np.tanh(layer_input(x))
         return a, lambda dy: (dy * (1 - a**2), {})
 
 
@@ -117,7 +139,7 @@ class Sigmoid(Layer):
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Pullback]:
         """Return σ(x) and its pullback."""
-        a = _sigmoid(x)
+        a = _sigmoid(layer_input(x))
         return a, lambda dy: (dy * a * (1 - a), {})
 
 
@@ -138,6 +160,7 @@ class Dropout(Layer):
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Pullback]:
         """Return x thinned out by `rng`, or x as it is without it, and the pullback, which thins out likewise."""
+        x = layer_input(x)
         if rng is None:
             return x, lambda dy: (dy, {})
         kept = (rng.random(x.shape, dtype=x.dtype) >= self.drop) / x.dtype.type(1 - self.drop)
@@ -163,7 +186,8 @@ class BatchNorm(Layer):
     ) -> None:
         super().__init__()
         features, dtype = count("features", features), _float_type(dtype)
-        self.axis, self.momentum, self.epsilon = axis, fraction("momentum", momentum), positive("epsilon", epsilon)
+        self.axis = whole("axis", axis)
+        self.momentum, self.epsilon = fraction("momentum", momentum), positive("epsilon", epsilon)
         self.parameters = {"scale": np.ones(features, dtype), "shift": np.zeros(features, dtype)}
         self.statistics = {"mean": np.zeros(features, dtype), "variance": np.ones(features, dtype)}
 
@@ -172,7 +196,7 @@ class BatchNorm(Layer):
 
         Raises ValueError if x has not the features of this layer, or a training batch but one value of each.
         """
-        gamma, beta = self.parameters["scale"], self.parameters["shift"]
+        x, gamma, beta = layer_input(x), self.parameters["scale"], self.parameters["shift"]
         if not -x.ndim <= self.axis < x.ndim or x.shape[self.axis] != len(gamma):
             raise ValueError(f"x must have {len(gamma)} features along axis {self.axis}, but its shape is {x.shape}")
         x, axes = np.moveaxis(x, self.axis, -1), tuple(range(x.ndim - 1))
@@ -194,7 +218,7 @@ class BatchNorm(Layer):
 
     def _collect(self, x: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Return the batch's mean and variance, and let the running ones follow them."""
-        if x.size == x.shape[-1]:
+        if x.size <= x.shape[-1]:
             raise ValueError(
                 f"BatchNorm needs two or more values of each feature in a batch, but x has shape {x.shape}"
             )
@@ -228,6 +252,11 @@ class Sequential(Layer):
 
     @parameters.setter
     def parameters(self, arrays: Arrays) -> None:
+        if not isinstance(arrays, dict):
+            raise TypeError(f"parameters must be a dict of arrays, but they are {arrays!r}")
+        found, expected = ({name: np.shape(w) for name, w in some.items()} for some in (arrays, self.parameters))
+        if found != expected:
+            raise ValueError(f"parameters must be arrays of the shapes {expected}, but they are {found}")
         for i, layer in enumerate(self.layers):
             layer.parameters = {name: arrays[f"{i}.{name}"] for name in layer.parameters}
 
@@ -269,6 +298,7 @@ class Residual(Sequential):
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Pullback]:
         """Return x + F(x) and its pullback, dy + dy ∂F/∂x."""
+        x = layer_input(x)
         y, inner = super().forward(x, rng)
         if y.shape != x.shape:
             raise ValueError(f"the layers of a Residual must keep the shape {x.shape} of x, but returned {y.shape}")
@@ -288,11 +318,13 @@ def softmax_cross_entropy(outputs: np.ndarray, y: np.ndarray) -> tuple[float, np
 
     The outputs z (..., c) are logits, y (...) holds classes 0, …, c−1; other labels raise ValueError.
     """
-    c = outputs.shape[-1]
-    if y.shape != outputs.shape[:-1] or y.dtype.kind not in "iu" or not 0 <= y.min() <= y.max() < c:
+    outputs, y = real_array("outputs", outputs, finite=False), np.asarray(y)
+    n, c = outputs.shape[:-1], outputs.shape[-1] if outputs.ndim else 0
+    if y.shape != n or y.dtype.kind not in "iu" or not 0 <= y.min() <= y.max() < c:
+        extent = f" and its range {y.min()} to {y.max()}" if y.size and y.dtype.kind in "iuf" else ""
         raise ValueError(
-            f"y must hold a class 0, …, {c - 1} for each of the {outputs.shape[:-1]} samples, "
-            f"but its shape is {y.shape}, its type {y.dtype} and its range {y.min()} to {y.max()}"
+            f"y must hold a class 0, …, {c - 1} for each of the {n} samples, "
+            f"but its shape is {y.shape}, its type {y.dtype}{extent}"
         )
     z = (outputs - outputs.max(axis=-1, keepdims=True)).reshape(-1, c)
     e = np.exp(z)
@@ -309,32 +341,34 @@ def logistic_loss(outputs: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray
 
     The outputs z are logits, (n,) or (n, 1) for y (n,); y holds 0 and 1, other labels raise ValueError.
     """
+    outputs, y = _targets(outputs, y)
     if not ((y == 0) | (y == 1)).all():
         raise ValueError(f"y must hold the labels 0 and 1 alone, but it holds {np.unique(y)}")
-    y = _targets(y, outputs)
     value = (np.logaddexp(0, outputs) - y * outputs).sum() / len(y)
     return float(value), (_sigmoid(outputs) - y) / len(y)
 
 
 def squared_error(outputs: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
     """Return the mean over the samples of ½‖ŷ − y‖² and its gradient (ŷ − y) / n; outputs (n, 1) go with y (n,) too."""
-    error = outputs - _targets(y, outputs)
+    outputs, y = _targets(outputs, y)
+    error = outputs - y
     return float((error**2).sum() / (2 * len(error))), error / len(error)
 
 
-def _targets(y: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Return y in the shape and type of the outputs, which may have one more axis, of length 1."""
+def _targets(outputs: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the outputs and y, in their shape and type; the outputs may have one more axis, of length 1."""
+    outputs, y = real_array("outputs", outputs, finite=False), real_array("y", y, finite=False)
     if outputs.shape not in (y.shape, (*y.shape, 1)):
         raise ValueError(f"y must have the shape {outputs.shape} of the network's outputs, but its shape is {y.shape}")
-    return y.reshape(outputs.shape).astype(outputs.dtype, copy=False)
+    return outputs, y.reshape(outputs.shape).astype(outputs.dtype, copy=False)
 
 
 def loss_and_gradients(
     network: Layer, X: np.ndarray, y: np.ndarray, loss: Loss, rng: np.random.Generator | None = None
 ) -> tuple[float, Arrays]:
     """Return the loss of the network on X, y and its gradient with respect to every parameter, by name."""
-    outputs, pullback = network.forward(X, rng)
-    value, dy = loss(outputs, y)
+    outputs, pullback = layer_like("network", network).forward(X, rng)
+    value, dy = function("loss", loss)(outputs, y)
     return value, pullback(dy, to_input=False)[1]
 
 
@@ -346,15 +380,18 @@ def numerical_gradient(f: Callable[[np.ndarray], float], w: Any, *, step: float 
 
     w has any shape; the result has it too. `step` is h, and the error is of the order of h² + 1e-16 / h.
     """
-    w, h = real_array("w", w).astype(float), positive("step", step)
+    w, h, f = real_array("w", w).astype(float), positive("step", step), function("f", f)
     g = np.empty_like(w)
     for i in np.ndindex(w.shape):
         here = w[i]
         w[i] = here + h
-        ahead = f(w)
+        ahead = returned("f", f(w), ())
         w[i] = here - h
-        g[i] = (ahead - f(w)) / (2 * h)
+        with np.errstate(invalid="ignore", over="ignore"):
+            g[i] = (ahead - returned("f", f(w), ())) / (2 * h)
         w[i] = here
+    if not np.isfinite(g).all():
+        raise ValueError("f must be finite within a step of w, but it is not")
     return g
 
 
@@ -367,7 +404,8 @@ def gradient_check(
     (by 1 if all are 0). Below 1e-7 the pullback is right, unless x happens to lie within `step` of a kink. The layer,
     or network, may be of either dtype; it is copied, computed with in float64 and left as it is.
     """
-    x, layer, seed = real_array("x", x).astype(float), copy.deepcopy(layer), int(generator("rng", rng).integers(2**32))
+    layer = copy.deepcopy(layer_like("layer", layer))
+    x, seed = real_array("x", x).astype(float), int(generator("rng", rng).integers(2**32))
     parameters = {name: w.astype(float) for name, w in layer.parameters.items()}
     layer.statistics = {name: s.astype(float) for name, s in layer.statistics.items()}
 

@@ -11,6 +11,7 @@ on each other. All three first scale the columns of X to about length 1: the uni
 then change neither the accuracy nor the verdict on whether the columns are independent.
 """
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mlmath.arguments import one_of, positive, real, real_array, same_length
+from mlmath.arguments import converted, one_of, positive, real, real_array, same_length
 
 CACHE = 8192  # numbers in a block: 64 kB, which a processor core keeps close at hand
 SMALL = 750_000  # multiplications in a matrix product that BLAS leaves to one core, and is quickest at
@@ -66,9 +67,14 @@ def ridge(X: Any, y: Any, *, alpha: float) -> np.ndarray:
     if real("alpha", alpha) == 0:
         raise ValueError("alpha must be greater than 0, but it is 0; least_squares fits without a penalty")
     d = X.shape[1]
-    penalty = np.sqrt(positive("alpha", alpha)) * np.eye(d)
-    nothing = np.zeros((d, *y.shape[1:]))
-    return least_squares(np.concatenate([X, penalty.astype(X.dtype)]), np.concatenate([y, nothing.astype(y.dtype)]))
+    penalty = converted("alpha", np.sqrt(positive("alpha", alpha)) * np.eye(d), X.dtype)
+    nothing = np.zeros((d, *y.shape[1:]), y.dtype)
+    try:
+        return least_squares(np.concatenate([X, penalty]), np.concatenate([y, nothing]))
+    except np.linalg.LinAlgError:
+        raise np.linalg.LinAlgError(
+            f"alpha must be larger for the dependent columns of X to have weights, but it is {alpha!r}"
+        ) from None
 
 
 def with_intercept(X: Any) -> np.ndarray:
@@ -88,7 +94,9 @@ def r_squared(y: Any, y_hat: Any) -> float:
         raise ValueError(f"y must hold at least two different values, but all of its {len(y)} are {y[0]}")
     deviation = y - y.mean()
     unit = np.abs(deviation).max()  # so that no square overflows or vanishes
-    return 1 - _sum_of_squares("y and y_hat", (y - y_hat) / unit) / _sum_of_squares("y", deviation / unit)
+    with np.errstate(over="ignore", invalid="ignore"):
+        residual = (y - y_hat) / unit
+    return 1 - _sum_of_squares("y and y_hat", residual) / _sum_of_squares("y", deviation / unit)
 
 
 def residual_variance(X: Any, y: Any, w: Any) -> float:
@@ -113,7 +121,7 @@ def standard_errors(X: Any, y: Any, w: Any) -> np.ndarray:
     X is (n, d) with n > d, y is (n,), w is (d,), and so is the result.
     Raises ValueError for other shapes and for dependent columns.
     """
-    s = np.sqrt(residual_variance(X, y, w))
+    s = math.sqrt(residual_variance(X, y, w))
     X = real_array("X", X, ndim=2)
     R, _, scale = _triangular_system(X, X[:, :0])
     _require_independent(R, len(X))
@@ -125,6 +133,7 @@ def _solve_normal(X: np.ndarray, Y: np.ndarray) -> np.ndarray:
     """XᵀX = LLᵀ, so LV = XᵀY, then LᵀW = V."""
     H, C = _products(X, Y)
     _require_finite("X and y", H)
+    _require_accurate(H.diagonal(), X)
     scale = _power_of_two(np.sqrt(H.diagonal()))
     H = H / np.outer(scale, scale)
     _require_independent(H, len(X))
@@ -216,6 +225,7 @@ def _triangular_system(X: np.ndarray, Y: np.ndarray) -> tuple[np.ndarray, np.nda
     _require_finite("X and y", triangle)
     R, C = triangle[:d, :d], triangle[:d, d:]
     scale = _power_of_two(np.hypot.reduce(R))
+    _require_finite("X and y", scale)
     return R / scale, C, scale
 
 
@@ -242,6 +252,13 @@ def _require_independent(R: np.ndarray, n: int) -> None:
 def _require_finite(names: str, result: np.ndarray) -> None:
     if not np.isfinite(result).all():
         raise ValueError(f"{names} must be of moderate size, but the computation overflows; change the units")
+
+
+def _require_accurate(squares: np.ndarray, X: np.ndarray) -> None:
+    """Below a certain size the sums of squares of X's columns lose digits, then vanish, without a word."""
+    number = np.finfo(X.dtype)
+    if X[:, squares < number.tiny / number.eps].any():
+        raise ValueError("X must be of moderate size, but its squares underflow; change the units, or use solver='qr'")
 
 
 def _sum_of_squares(names: str, r: np.ndarray) -> float:

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlmath.arguments import count, generator, non_negative, real_array, same_length
+from mlmath.arguments import array, converted, count, function, generator, non_negative, real_array, same_length
 from mlmath.descent import Optimizer, batches
-from mlmath.network import Layer, Loss, squared_error
+from mlmath.network import Layer, Loss, layer_like, squared_error
 from mlmath.progress import Progress
 
 Outcome = Literal["epoch limit", "early stopping", "diverged"]
@@ -78,6 +78,9 @@ def accuracy(outputs: np.ndarray, y: np.ndarray) -> float:
 
     The outputs are logits: with (n, c) the class is the largest of c, with (n,) or (n, 1) it is 1 where z > 0.
     """
+    outputs, y = real_array("outputs", outputs, finite=False), real_array("y", y, finite=False)
+    if not outputs.ndim or y.shape not in (outputs.shape, outputs.shape[:-1]):
+        raise ValueError(f"y must hold a class for each output, but the shapes are {y.shape} and {outputs.shape}")
     binary = outputs.shape in (y.shape, (*y.shape, 1))
     predicted = outputs.reshape(y.shape) > 0 if binary else outputs.argmax(axis=-1)
     return float((predicted == y).mean())
@@ -89,7 +92,9 @@ def evaluate(network: Layer, X: Any, *, batch_size: int = 1000) -> np.ndarray:
     X is converted to the type of the network's parameters.
     """
     X, batch_size = real_array("X", X), count("batch_size", batch_size)
-    X = X.astype(next((w.dtype for w in network.parameters.values()), X.dtype), copy=False)
+    if X.ndim == 0:
+        raise ValueError(f"X must have one entry for each sample, but it is {X}")
+    X = converted("X", X, next((w.dtype for w in layer_like("network", network).parameters.values()), X.dtype))
     return np.concatenate([network.forward(X[i : i + batch_size])[0] for i in range(0, len(X), batch_size)])
 
 
@@ -125,6 +130,8 @@ def train(
         patience = count("patience", patience)
         if validation is None:
             raise ValueError("patience needs a validation set to watch, but validation is None")
+    if after_epoch is not None:
+        function("after_epoch", after_epoch)
     run = _Run(network, loss, optimizer, non_negative("alpha", alpha), generator("rng", rng))
     X, y = run.samples(X, y)
     if validation is not None:
@@ -171,8 +178,7 @@ class _Run:
     def __init__(
         self, network: Layer, loss: Loss, optimizer: Optimizer, alpha: float, rng: np.random.Generator
     ) -> None:
-        if not isinstance(network, Layer):
-            raise TypeError(f"network must be a Layer such as Sequential(...), but it is {network!r}")
+        layer_like("network", network), function("loss", loss)
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer must be an Optimizer such as Adam(0.001), but it is {optimizer!r}")
         self.network, self.loss, self.optimizer, self.alpha, self.rng = network, loss, optimizer, alpha, rng
@@ -180,13 +186,13 @@ class _Run:
         parameters = dict(sorted(network.parameters.items(), key=lambda item: item[1].ndim < 2))
         statistics = network.statistics
         arrays = [*parameters.values(), *statistics.values()]
-        if len({array.dtype for array in arrays}) != 1 or not parameters:
+        if len({a.dtype for a in arrays}) != 1 or not parameters:
             raise ValueError(
                 "network must have parameters, all of one type, "
                 f"but it has {', '.join(f'{name} of {w.dtype}' for name, w in parameters.items()) or 'none'}"
             )
-        self.values = np.concatenate([array.ravel() for array in arrays])
-        ends = np.cumsum([array.size for array in arrays])
+        self.values = np.concatenate([a.ravel() for a in arrays])
+        ends = np.cumsum([a.size for a in arrays])
         views = [part.reshape(a.shape) for part, a in zip(np.split(self.values, ends[:-1]), arrays, strict=True)]
         network.parameters = dict(zip(parameters, views, strict=False))
         network.statistics = dict(zip(statistics, views[len(parameters) :], strict=True))
@@ -202,14 +208,11 @@ class _Run:
 
     def samples(self, X: Any, y: Any, which: str = "") -> tuple[np.ndarray, np.ndarray]:
         """Return X as floats of the network's type, y likewise unless it holds whole numbers."""
-        X, y = real_array(f"{which}X", X).astype(self.w.dtype, copy=False), np.asarray(y)
+        X, y = converted(f"{which}X", real_array(f"{which}X", X), self.w.dtype), array(f"{which}y", y)
         if y.dtype.kind in "biu":
             y = y.astype(int, copy=False)
         else:
-            y = real_array(f"{which}y", y).astype(self.w.dtype, copy=False)
-        for name, array in (("X", X), ("y", y)):
-            if array.ndim == 0:
-                raise ValueError(f"{which}{name} must have one entry for each sample, but it is the number {array}")
+            y = converted(f"{which}y", real_array(f"{which}y", y), self.w.dtype)
         same_length(f"{which}X", X, f"{which}y", y)
         return X, y
 

@@ -124,3 +124,12 @@ def test_what_it_cannot_do_is_said(f, w, error, message):
 
 def test_there_is_a_rule_for_each_operand():
     assert all(len(rules) == operation.nin for operation, rules in RULES.items())
+
+
+def test_the_gradient_has_its_arguments_type_whatever_f_mixes_in():
+    w = np.ones(3, np.float32)
+    assert gradient(lambda w: (w * np.arange(3.0)).sum())(w).dtype == np.float32
+    with pytest.raises(TypeError, match="f must return one number"):
+        gradient(lambda w: (w * 1j).sum())(w)
+    with pytest.raises(TypeError, match="f must be a function"):
+        gradient(3)

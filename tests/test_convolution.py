@@ -391,7 +391,28 @@ def test_the_definition_names_what_does_not_fit():
         correlate(np.zeros((1, 4, 4, 1)), np.zeros((3, 3, 2, 1)))
     with pytest.raises(ValueError, match="W must have 4 dimension"):
         correlate(np.zeros((1, 4, 4, 1)), np.zeros((3, 3)))
-    with pytest.raises(ValueError, match="x must be at least as long as the 5 pixels under the kernel"):
+    with pytest.raises(ValueError, match="x must be at least the 5 pixels under the kernel"):
         correlate(np.zeros((1, 4, 4, 1)), np.zeros((5, 5, 1, 1)))
     with pytest.raises(ValueError, match="stride must be at least 1"):
         output_size(4, 2, stride=0)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [Conv2D(1, 1, 3, rng=np.random.default_rng(0)), MaxPool2D(padding=1), GlobalAveragePool(), Flatten()],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_image_layers_take_whole_numbers_and_refuse_no_image_at_all(layer):
+    x = np.arange(16).reshape(1, 4, 4, 1)
+    np.testing.assert_array_equal(layer.forward(x)[0], layer.forward(x.astype(float))[0])
+    with pytest.raises(ValueError, match="x must have shape"):
+        layer.forward(x[:0])
+    with pytest.raises(TypeError, match="x must hold numbers"):
+        layer.forward(None)
+
+
+def test_sizes_and_shifts_are_named():
+    with pytest.raises(ValueError, match="size must be at least the 3 pixels"):
+        output_size(2, 3)
+    with pytest.raises(TypeError, match="rows must be a whole number"):
+        shifted(np.ones((1, 4, 4, 1)), 0.5, 0)

@@ -83,8 +83,8 @@ def test_the_fixed_quarter_of_the_digits_is_the_same_every_time():
     ("arguments", "error", "message"),
     [
         ({"share": 1.0}, ValueError, "share must be at least 0 and less than 1, but it is 1.0"),
-        ({"share": 0.01}, ValueError, "X must have samples to train and to test, but 0 of its 10 would be held out"),
-        ({"share": 0.99}, ValueError, "but 10 of its 10 would be held out"),
+        ({"share": 0.01}, ValueError, "share must leave samples to train and to test, but it is 0.01, 0 of 10"),
+        ({"share": 0.99}, ValueError, "but it is 0.99, 10 of 10"),
         ({"rng": 0}, TypeError, "rng must be a numpy.random.Generator, but it is 0"),
         ({"y": np.zeros(9)}, ValueError, "X and y must have the same length, but they have 10 and 9"),
     ],
@@ -195,3 +195,8 @@ def test_the_prose_is_the_books_own_in_plain_characters():
     assert text.endswith("\n")
     assert "gradient" in text
     assert not set("$\\{}`") & set(text)
+
+
+def test_what_cannot_be_held_out_is_named():
+    with pytest.raises(ValueError, match="X must have one entry for each sample"):
+        data.hold_out(None, np.ones(3), rng=np.random.default_rng(0))

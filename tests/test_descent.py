@@ -696,3 +696,26 @@ def test_bad_batches_are_named():
         batches(3, batch_size=0, rng=rng)
     with pytest.raises(TypeError, match=r"^rng must be a numpy\.random\.Generator"):
         batches(3, batch_size=1, rng=np.random)
+
+
+@pytest.mark.parametrize(
+    ("g", "error", "message"),
+    [
+        (["1", "2"], TypeError, "g must hold real numbers"),
+        ([1j, 2], TypeError, "g must hold real numbers"),
+        ([[1], [1, 2]], ValueError, "g must be a rectangular array"),
+        ([1.0, 2.0, 3.0], ValueError, r"g must have the shape \(2,\) of w"),
+    ],
+)
+def test_a_step_names_a_gradient_that_is_none(g, error, message):
+    optimizer, w = Momentum(0.1), np.zeros(2)
+    with pytest.raises(error, match=message):
+        optimizer.step(w, g, optimizer.start(w))
+
+
+def test_a_step_takes_a_list_of_numbers_and_refuses_the_state_of_other_weights():
+    optimizer, w = Momentum(0.1), np.zeros(2)
+    optimizer.step(w, [1, 2], optimizer.start(w))
+    assert w == pytest.approx([-0.1, -0.2])
+    with pytest.raises(ValueError, match=r"state must be what start\(w\) returned, but its shapes are \[\(3,\)\]"):
+        optimizer.step(w, w, optimizer.start(np.zeros(3)))

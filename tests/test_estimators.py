@@ -329,3 +329,26 @@ def test_a_convolutional_network_knows_the_shape_of_its_images_but_not_their_uni
 def test_bad_settings_of_a_convolutional_network_are_named_when_it_is_fitted(digits, model, error, message):
     with pytest.raises(error, match=message):
         model.fit(digits[0], digits[2])
+
+
+@pytest.mark.parametrize(
+    ("model", "error", "message"),
+    [
+        (LinearRegression(fit_intercept="no"), TypeError, "fit_intercept must be True or False"),
+        (MLPClassifier((1.5,)), TypeError, "hidden must be a whole number"),
+        (ConvNetClassifier((0,)), ValueError, "channels must be at least 1"),
+        (ConvNetClassifier(image_shape=4), TypeError, "image_shape must be a tuple"),
+    ],
+)
+def test_settings_are_named_as_the_estimator_calls_them(model, error, message):
+    with pytest.raises(error, match=message):
+        model.fit(np.arange(16.0).reshape(4, 4), [0, 1, 0, 1])
+
+
+def test_targets_out_of_range_are_named():
+    X, y = np.arange(8.0).reshape(4, 2), np.array([1e300, -1e300, 0, 0])
+    for model in (LinearRegression(), Ridge(), MLPRegressor()):
+        with pytest.raises(ValueError, match="y must be within the range of float32"):
+            model.fit(X.astype(np.float32), y)
+    with pytest.raises(ValueError, match="y must be of moderate size"):
+        MLPRegressor().fit(X, y)

@@ -115,7 +115,7 @@ def test_the_readers_own_data():
         ([[1.0, 2], [3, 4]], [1.0, 2], ValueError, "x must have 1 dimension"),
         ([5.0, 5, 5, 5], [1.0, 2, 3, 4], ValueError, "x must have at least . different values, but it has 1"),
         ([1.0], [1.0], ValueError, "x must have at least . different values, but it has 1"),
-        ([1.0, 2, 3, 4], None, ValueError, "y must have 1 dimension"),
+        ([1.0, 2, 3, 4], None, TypeError, "y must hold real numbers"),
     ],
 )
 def test_data_explorers_say_what_they_take(explorer, a, b, error, message):
@@ -135,7 +135,17 @@ def test_data_explorers_say_what_they_take(explorer, a, b, error, message):
         (lambda: explore.descent(x**2 + y**2, (x, y), start=(1, "a")), TypeError, "start must hold real numbers"),
         (lambda: explore.descent(sp.log(-1 - x**2), (x, y)), ValueError, "loss must be finite somewhere"),
         (lambda: explore.rate_1d(x**2, y), ValueError, "loss must depend on y only"),
-        (lambda: explore.rate_1d(x**2), TypeError, "variables must be SymPy symbols"),
+        (lambda: explore.rate_1d(x**2), TypeError, "variable must be a SymPy symbol"),
+        (lambda: explore.descent(x**2, (x, x)), ValueError, "variables must be two SymPy symbols"),
+        (lambda: explore.descent([x, y], (x, y)), TypeError, "loss must be a SymPy expression"),
+        (lambda: explore.descent(sp.Eq(x, y), (x, y)), TypeError, "loss must be a SymPy expression"),
+        (lambda: explore.sgd([1e200, 2e200], [1.0, 2.0]), ValueError, "x must be of moderate size"),
+        (lambda: explore.sigmoid([1e-300, 2e-300], [0, 1]), ValueError, "x must be of moderate size"),
+        (lambda: explore.depth(layers=1000), ValueError, "layers must be at most"),
+        (lambda: explore.backprop(step=0.5), TypeError, "step must be a whole number"),
+        (lambda: explore.convolution(stride=1.5), TypeError, "stride must be a whole number"),
+        (lambda: check(3, abs, [(1,)], hint=""), TypeError, "yours must be a function"),
+        (lambda: check(abs, abs, [], hint=""), ValueError, "cases must be tuples of arguments"),
         (lambda: explore.rate_1d(x**2, x, rate=0), ValueError, "rate must be greater than 0"),
         (lambda: explore.rate_1d(x**2, x, start="left"), TypeError, "start must be a real number"),
         (lambda: explore.rate_1d(x**2, x, start=9), ValueError, "start must be between"),
@@ -153,6 +163,18 @@ def test_data_explorers_say_what_they_take(explorer, a, b, error, message):
 def test_explorers_say_what_they_take(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_data_far_from_zero_can_be_fitted_by_hand():
+    x = np.arange(5.0) + 1e12
+    line = explore.fit_a_line(x, x - 1e12)
+    assert np.isfinite([line.slope, line.intercept]).all()
+
+
+def test_check_takes_an_answer_of_any_kind(capsys):
+    for answer in ("a", [[1], [1, 2]], object):
+        check(lambda a, answer=answer: answer, lambda a: a, [(2.0,)], hint="a number")
+    assert capsys.readouterr().out.count("Hint: a number") == 3
 
 
 def test_check_tells_right_from_not_yet(capsys):

@@ -288,3 +288,23 @@ def test_a_case_for_all_the_rest_leaves_no_nan():
     relu = sp.Piecewise((0, x <= 0), (x, True))
     assert "NaN" not in javascript_function("f", [x], relu)
     assert "NaN" in javascript_function("f", [x], sp.Piecewise((x, x > 0)))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: javascript_function(None, [], 1), ValueError, "name must be a JavaScript identifier"),
+        (lambda: javascript_loops("class", [], {}), ValueError, "name must be a JavaScript identifier"),
+        (lambda: javascript_function("f", None, 1), TypeError, "arguments must be a list of symbols"),
+        (lambda: javascript_function("f", [], None), TypeError, "arguments and expressions must be SymPy's"),
+        (lambda: javascript_loops("f", [], {sp.Symbol("x"): 1}), TypeError, "assignments must fill entries of arrays"),
+        (
+            lambda: javascript_loops("f", [], {sp.IndexedBase("a")[sp.Idx("i", 3)]: sp.gamma(sp.Symbol("x"))}),
+            ValueError,
+            "gamma.* cannot be printed",
+        ),
+    ],
+)
+def test_what_is_no_program_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

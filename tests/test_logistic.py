@@ -699,3 +699,22 @@ def test_standardized_breast_cancer_descends_as_newton_does():
     X = StandardScaler().fit_transform(X)
     newton = logistic_regression(X, y, alpha=10.0)
     agree(logistic_regression(X, y, alpha=10.0, solver="descent"), newton.w, newton.b, digits=5)
+
+
+def test_numbers_near_the_end_of_the_range_are_named_and_do_not_warn():
+    with pytest.raises(ValueError, match="z must be of moderate size, but the sum of the losses overflows"):
+        log_loss([0, 0], [1.5e308, 1.5e308])
+    with pytest.raises(ValueError, match="X and alpha must be of moderate size"):
+        logistic_regression([[1.0], [2.0]], [0, 1], alpha=1.7e308)
+    thresholds = roc_curve([0, 1], np.array([-3e38, 3e38], np.float32))[2]
+    assert thresholds.dtype == np.float32
+    assert thresholds.tolist() == [np.inf, np.float32(3e38), np.float32(-3e38)]
+
+
+@pytest.mark.parametrize("rates", [[0.0, 2.0], [-0.5, 1.0], [0.0, 0.6, 0.4]])
+def test_the_area_is_that_under_rates(rates):
+    good = np.linspace(0, 1, len(rates))
+    with pytest.raises(ValueError, match="true_positive_rate must hold .* from 0 to 1"):
+        auc(good, rates)
+    with pytest.raises(ValueError, match="false_positive_rate must hold .* from 0 to 1"):
+        auc(rates, good)

@@ -169,12 +169,15 @@ def test_all_solvers_agree_with_scipy(solver, k, n, d):
     np.testing.assert_allclose(w, scipy.linalg.lstsq(X, y)[0], rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("n", [327, 328, 1000, 8193, 20011])
-def test_the_tree_of_blocks_leaves_no_row_out(n):
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("n", [327, 328, 612, 1000, 8193, 20011])
+def test_the_blocks_leave_no_row_out(solver, n):
     X, y = problem(n, 49)
-    np.testing.assert_allclose(least_squares(X, y), scipy.linalg.lstsq(X, y)[0], rtol=1e-9, atol=1e-12)
+    w = least_squares(X, y, solver=solver)
+    np.testing.assert_allclose(w, scipy.linalg.lstsq(X, y)[0], rtol=1e-9, atol=1e-12)
     y[-1] += 1e6
-    np.testing.assert_allclose(least_squares(X, y), scipy.linalg.lstsq(X, y)[0], rtol=1e-9, atol=1e-9)
+    w = least_squares(X, y, solver=solver)
+    np.testing.assert_allclose(w, scipy.linalg.lstsq(X, y)[0], rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -436,3 +439,52 @@ def test_standard_errors_of_dependent_columns_are_refused():
     X, y = dependent()
     with pytest.raises(ValueError, match="independent columns"):
         standard_errors(X, y, least_squares(X, y, solver="svd"))
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [
+        (
+            np.ma.array([[1.0], [2.0]], mask=[[0], [1]]),
+            ValueError,
+            "X must have all of its entries, but some are masked",
+        ),
+        (np.array([["1"], ["2"]], dtype=object), TypeError, "X must hold real numbers"),
+        ([[None], [1]], TypeError, "X must hold real numbers"),
+        ([[10**400], [1]], ValueError, "X must be finite"),
+    ],
+)
+def test_what_only_looks_like_numbers_is_refused(bad, error, message):
+    with pytest.raises(error, match=message):
+        least_squares(bad, [1.0, 2.0], solver="svd")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size"), [(np.float32, 1e-18), (np.float32, 1e-30), (float, 1e-160), (float, 1e-200)]
+)
+def test_the_normal_equations_refuse_squares_that_underflow_and_the_others_do_not_mind(dtype, size):
+    X = np.array([[1.0, 2.0], [3.0, 1.0], [2.0, 2.0]])
+    y = X @ [1.0, 2.0]
+    with pytest.raises(ValueError, match="X must be of moderate size, but its squares underflow"):
+        least_squares((size * X).astype(dtype), y.astype(dtype), solver="normal")
+    for solver in ("qr", "svd"):
+        w = least_squares((size * X).astype(dtype), y.astype(dtype), solver=solver)
+        assert w * size == pytest.approx([1, 2], rel=1e-5)
+
+
+def test_ridge_names_a_penalty_that_is_out_of_range_or_too_small_to_tell_columns_apart():
+    X, y = np.ones((3, 2)), np.arange(3.0)
+    with pytest.raises(ValueError, match="alpha must be within the range of float32"):
+        ridge(X.astype(np.float32), y.astype(np.float32), alpha=1e300)
+    with pytest.raises(np.linalg.LinAlgError, match=r"alpha must be larger for the dependent columns of X .* 1e-40"):
+        ridge(X, y, alpha=1e-40)
+
+
+def test_r_squared_of_predictions_out_of_range_says_so():
+    with pytest.raises(ValueError, match="y and y_hat must be of moderate size"):
+        r_squared([1.0, 2.0], [1e308, -1e308])
+
+
+def test_standard_errors_of_float32_are_float32():
+    X, y = np.array([[1, 0], [1, 1], [1, 3]], np.float32), np.array([1, 2, 2], np.float32)
+    assert standard_errors(X, y, least_squares(X, y)).dtype == np.float32

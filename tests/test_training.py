@@ -402,7 +402,7 @@ def mixed():
         ({"y": np.full(60, 2)}, ValueError, "y must hold a class 0, …, 1"),
         ({"y": np.full(60, np.inf), "loss": squared_error}, ValueError, "y must be finite"),
         ({"y": ["a"] * 60}, TypeError, "y must hold real numbers"),
-        ({"y": 1}, ValueError, "y must have one entry for each sample, but it is the number 1"),
+        ({"y": 1}, ValueError, "y must have one entry for each sample, but it is 1"),
         ({"X": 1.5}, ValueError, "X must have one entry for each sample"),
         ({"epochs": 0}, ValueError, "epochs must be at least 1"),
         ({"batch_size": 1.5}, TypeError, "batch_size must be a whole number"),
@@ -418,3 +418,18 @@ def mixed():
 def test_bad_input_is_named(changes, error, message):
     with warnings.catch_warnings(), pytest.raises(error, match=message):
         attempt(**changes)
+
+
+def test_accuracy_refuses_classes_of_another_shape():
+    with pytest.raises(
+        ValueError, match=r"y must hold a class for each output, but the shapes are \(3, 1\) and \(3, 2\)"
+    ):
+        accuracy(np.ones((3, 2)), np.zeros((3, 1), int))
+
+
+def test_data_beyond_the_range_of_the_network_is_named():
+    network = Sequential(Dense(2, 2, rng=np.random.default_rng(0), dtype=np.float32))
+    with pytest.raises(ValueError, match="X must be within the range of float32"):
+        evaluate(network, np.full((3, 2), 1e200))
+    with pytest.raises(TypeError, match="network must be a Layer"):
+        evaluate(None, np.ones((3, 2)))

@@ -8,7 +8,7 @@ from importlib import resources
 
 import numpy as np
 
-from mlmath.arguments import count, fraction, generator, non_negative, one_of, same_length
+from mlmath.arguments import array, count, fraction, generator, non_negative, one_of, same_length
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +113,11 @@ def hold_out(
     and 5 is the one that `rng=numpy.random.default_rng(0)` picks.
     Raises ValueError if no sample would be left on one of the two sides.
     """
-    X, y, share = np.asarray(X), np.asarray(y), fraction("share", share)
+    X, y, share = array("X", X), array("y", y), fraction("share", share)
     same_length("X", X, "y", y)
     held_out = round(share * len(X))
     if not 0 < held_out < len(X):
-        raise ValueError(f"X must have samples to train and to test, but {held_out} of its {len(X)} would be held out")
+        raise ValueError(f"share must leave samples to train and to test, but it is {share}, {held_out} of {len(X)}")
     order = generator("rng", rng).permutation(len(X))
     test, train = order[:held_out], order[held_out:]
     return X[train], X[test], y[train], y[test]

@@ -172,10 +172,15 @@ def convolution(
             label="kernel to start from",
             along={name: dict(zip(names, W, strict=True)) for name, W in KERNELS.items()},
         ),
-        "stride": Slider(stride, 1, MOST_STRIDE, label="stride s", step=1, narrow=True),
-        "padding": Slider(padding, 0, MOST_PADDING, label="padding p", step=1, narrow=True),
+        "stride": Slider(arguments.whole("stride", stride), 1, MOST_STRIDE, label="stride s", step=1, narrow=True),
+        "padding": Slider(arguments.whole("padding", padding), 0, MOST_PADDING, label="padding p", step=1, narrow=True),
         "dilation": Slider(
-            dilation, 1, min(MOST_DILATION, (min(h, w) - 1) // 2), label="dilation d", step=1, narrow=True
+            arguments.whole("dilation", dilation),
+            1,
+            min(MOST_DILATION, (min(h, w) - 1) // 2),
+            label="dilation d",
+            step=1,
+            narrow=True,
         ),
         "play": Play("step", longest / 8),
         "step": Slider(1, 1, longest, label="step", step=1),

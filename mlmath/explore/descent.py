@@ -17,11 +17,14 @@ from mlmath.javascript import javascript_function, javascript_loops, numpy_funct
 def function_of(loss: Any, variables: Sequence[sp.Symbol], *, name: str = "loss") -> sp.Expr:
     """Return the reader's `loss`, or what else its `name` is, as an expression in nothing but `variables`."""
     if not all(isinstance(variable, sp.Symbol) for variable in variables):
-        raise TypeError(f"variables must be SymPy symbols, but they are {variables!r}")
+        named = "variable must be a SymPy symbol" if len(variables) == 1 else "variables must be SymPy symbols"
+        raise TypeError(f"{named}, but found {variables!r}")
     try:
         expr = sp.sympify(loss)
     except sp.SympifyError:
-        raise TypeError(f"{name} must be a SymPy expression, but it is {loss!r}") from None
+        expr = None
+    if not getattr(expr, "is_scalar", False):
+        raise TypeError(f"{name} must be a SymPy expression, but it is {loss!r}")
     others = expr.free_symbols - set(variables)
     if others:
         raise ValueError(
@@ -305,7 +308,7 @@ def descent(
     if loss is None:
         losses, chosen = LOSSES, "Rosenbrock"
     else:
-        if len(variables) != 2:
+        if not isinstance(variables, tuple | list) or not len(variables) == len(set(variables)) == 2:
             raise ValueError(f"variables must be two SymPy symbols, but they are {variables!r}")
         own = (variables, function_of(loss, variables), interval("xlim", xlim), interval("ylim", ylim), (0.0, 0.0))
         losses, chosen = {"your loss": own}, "your loss"

@@ -22,7 +22,7 @@ from mlmath.explore.explorer import (
     handle,
     mark,
 )
-from mlmath.explore.regression import column, limits
+from mlmath.explore.regression import column, limits, moderate
 from mlmath.explore.stage import Stage, stage
 from mlmath.javascript import javascript_function, numpy_function, stable
 from mlmath.logistic import auc, logistic_regression, roc_curve
@@ -33,6 +33,7 @@ def labeled(name: str, X: Any, y: Any, *, ndim: int) -> tuple[np.ndarray, np.nda
     """Return the reader's X, called `name`, and y as float arrays of the same length; y holds 0 and 1, both of them."""
     X, y = arguments.real_array(name, X, ndim=ndim), arguments.real_array("y", y, ndim=1)
     arguments.same_length(name, X, "y", y)
+    moderate(name, X)
     if set(np.unique(y)) != {0, 1}:
         raise ValueError(f"y must hold the classes 0 and 1, and both of them, but it holds {np.unique(y)[:5]}")
     return X, y

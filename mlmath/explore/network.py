@@ -302,7 +302,7 @@ def backprop(activation: str = "tanh", *, step: int = 0) -> Explorer:
             axes.text(x, y, text, ha="center", va="center", fontsize=10, color=color)
 
     controls: dict[str, Control] = {
-        "step": Slider(step, 0, len(_FOUND), label="step", step=1),
+        "step": Slider(arguments.whole("step", step), 0, len(_FOUND), label="step", step=1),
         "play": Play("step", 14),
     }
     for name, (value, _, _, label) in _GIVEN.items():

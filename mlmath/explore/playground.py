@@ -239,6 +239,8 @@ def depth(activation: str = "tanh", *, layers: int = 16, scale: float = 0.7) -> 
         arguments.positive("scale", scale),
         np.random.default_rng(11),
     )
+    if layers > DEEPEST:
+        raise ValueError(f"layers must be at most {DEEPEST}, but it is {layers}")
     draws = rng.normal(size=(DEEPEST + 1) * WIDTH**2).round(2)
     inputs, errors = rng.normal(size=(2, BATCH * WIDTH)).round(2)
     nodes = np.arange(-59.5, 60) / 10

@@ -16,9 +16,17 @@ def paired(x: Any, y: Any, *, least: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the reader's x and y as float arrays of the same length, at least `least` with different x."""
     x, y = arguments.real_array("x", x, ndim=1), arguments.real_array("y", y, ndim=1)
     arguments.same_length("x", x, "y", y)
+    moderate("x", x)
+    moderate("y", y)
     if len(np.unique(x)) < least:
         raise ValueError(f"x must have at least {least} different values, but it has {len(np.unique(x))}")
     return x, y
+
+
+def moderate(name: str, values: np.ndarray) -> None:
+    """Raise ValueError where squares of the values, or of their differences, would leave the range of numbers."""
+    if np.abs(values).max() > 1e100 or 0 < np.ptp(values) < 1e-100:
+        raise ValueError(f"{name} must be of moderate size, but a picture of it overflows; change the units")
 
 
 def limits(values: np.ndarray, margin: float = 0.1) -> tuple[float, float]:
@@ -58,7 +66,10 @@ def fit_a_line(
     reach = np.sqrt(height / np.diag(X.T @ X))
     (w0, w1), (b0, b1) = ((float(v - 1.6 * r), float(v + 1.6 * r)) for v, r in zip(best, reach, strict=True))
     xlim, ylim = limits(x), limits(y, 0.25)
-    start = (round(float(best[0] - reach[0]), 1), round(float(best[1] - 0.6 * reach[1]), 1))
+    start = (
+        float(np.clip(round(best[0] - reach[0], 1), w0, w1)),
+        float(np.clip(round(best[1] - 0.6 * reach[1], 1), b0, b1)),
+    )
 
     def scatter(axes):
         axes.set(xlim=xlim, ylim=ylim, xlabel=xlabel, ylabel=ylabel)
