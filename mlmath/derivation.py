@@ -426,6 +426,9 @@ class Derivation:
         sizes: Mapping[sp.Symbol, int] | None = None,
         label: str | None = None,
     ) -> None:
+        for step in steps:
+            if not isinstance(step, Step):
+                raise TypeError(f"steps must be made by start, equals, ..., but one is {step!r}")
         if not steps or steps[0].relation or not all(step.relation for step in steps[1:]):
             raise ValueError("a derivation must begin with start(...), and only there")
         self.steps, self.given, self.sizes, self.label = steps, tuple(given), dict(sizes or {}), label

@@ -78,9 +78,9 @@ def accuracy(outputs: np.ndarray, y: np.ndarray) -> float:
 
     The outputs are logits: with (n, c) the class is the largest of c, with (n,) or (n, 1) it is 1 where z > 0.
     """
-    outputs, y = real_array("outputs", outputs, finite=False), real_array("y", y, finite=False)
-    if not outputs.ndim or y.shape not in (outputs.shape, outputs.shape[:-1]):
-        raise ValueError(f"y must hold a class for each output, but the shapes are {y.shape} and {outputs.shape}")
+    outputs, y = array("outputs", outputs), array("y", y)
+    if y.dtype.kind not in "buif" or not outputs.ndim or y.shape not in (outputs.shape, outputs.shape[:-1]):
+        raise ValueError(f"y must hold a class for each output, but {y.dtype} {y.shape} is for {outputs.shape}")
     binary = outputs.shape in (y.shape, (*y.shape, 1))
     predicted = outputs.reshape(y.shape) > 0 if binary else outputs.argmax(axis=-1)
     return float((predicted == y).mean())

@@ -508,6 +508,8 @@ def test_strict_bounds_are_proved():
 def test_must_start_with_start():
     with pytest.raises(ValueError, match="must begin with start"):
         Derivation(equals(w, "nothing before"))
+    with pytest.raises(TypeError, match="steps must be made by start, equals"):
+        Derivation(start(w), w)
 
 
 def test_display_is_one_labeled_block_with_reasons_and_assumptions():

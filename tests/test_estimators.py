@@ -276,7 +276,7 @@ def test_a_network_for_targets_knows_their_units(k):
     ("model", "error", "message"),
     [
         (MLPClassifier(64), TypeError, r"hidden must be a tuple of layer sizes such as \(100,\), but it is 64"),
-        (MLPClassifier((64, 0)), ValueError, "d_out must be at least 1, but it is 0"),
+        (MLPClassifier((64, 0)), ValueError, "hidden must be at least 1, but it is 0"),
         (MLPClassifier(activation="step"), ValueError, "activation must be one of 'relu', 'tanh', 'sigmoid'"),
         (MLPRegressor(rate=0), ValueError, "rate must be greater than 0"),
         (MLPRegressor(epochs=0), ValueError, "epochs must be at least 1"),
@@ -318,7 +318,7 @@ def test_a_convolutional_network_knows_the_shape_of_its_images_but_not_their_uni
     ("model", "error", "message"),
     [
         (ConvNetClassifier(16), TypeError, r"channels must be a tuple of numbers of channels.* it is 16"),
-        (ConvNetClassifier((16, 0)), ValueError, "out_channels must be at least 1, but it is 0"),
+        (ConvNetClassifier((16, 0)), ValueError, "channels must be at least 1, but it is 0"),
         (ConvNetClassifier(image_shape=(8, 9)), ValueError, r"image_shape must be .* of 64 pixels, but it is \(8, 9\)"),
         (ConvNetClassifier(image_shape=(64,)), ValueError, r"image_shape must be .* of 64 pixels, but it is \(64,\)"),
         (ConvNetClassifier(image_shape=(8.0, 8)), TypeError, "image_shape must be a whole number, but it is 8.0"),

@@ -714,7 +714,7 @@ def test_numbers_near_the_end_of_the_range_are_named_and_do_not_warn():
 @pytest.mark.parametrize("rates", [[0.0, 2.0], [-0.5, 1.0], [0.0, 0.6, 0.4]])
 def test_the_area_is_that_under_rates(rates):
     good = np.linspace(0, 1, len(rates))
-    with pytest.raises(ValueError, match="true_positive_rate must hold .* from 0 to 1"):
+    with pytest.raises(ValueError, match=r"true_positive_rate must hold .* from 0 to 1"):
         auc(good, rates)
-    with pytest.raises(ValueError, match="false_positive_rate must hold .* from 0 to 1"):
+    with pytest.raises(ValueError, match=r"false_positive_rate must hold .* from 0 to 1"):
         auc(rates, good)
