@@ -29,7 +29,8 @@ from mlmath.network import Layer, Pullback, initial_weights
 Pair = tuple[int, int]
 
 CHUNK = 2**21
-"""So many bytes of shifted rows exist at a time (or k_h rows, if these are more): a processor keeps them close."""
+"""About so many bytes of shifted rows exist at a time (or those for k_h rows of the output, if these are more): a
+processor keeps them close."""
 
 
 def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
@@ -156,8 +157,8 @@ class Conv2D(Layer):
 class Conv1D(Conv2D):
     """The same along a sequence (n, length, channels), which is an image of one row: W is (1, k, c_in, c_out).
 
-    With `padding="causal"` the sequence is padded at its start alone, so much that the output has its length and no
-    output has seen what comes after it.
+    With `padding="causal"` the sequence is padded at its start alone, so much that no output has seen what comes after
+    it, and that with stride 1 the output is as long.
     """
 
     def __init__(

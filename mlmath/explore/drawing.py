@@ -250,9 +250,10 @@ def draw_a_digit(network: Sequential | None = None, X: Any = None, y: Any = None
 
     return Explorer(
         "draw-a-digit",
-        caption="Draw in the first picture, as large as it is: with the mouse, a pen or a finger, or with the arrow "
-        "keys (Shift takes larger steps). The network sees 8 × 8 counts of dots; every "
-        "layer's maps answer at once, in a stronger color for more. The digits to choose from were not trained on.",
+        caption="Draw in the first picture, as large as it is: with the mouse, a pen or a finger; or let the Tab "
+        "key bring you to the pen, and draw with the arrow keys (Shift takes larger steps). The network sees 8 × 8 "
+        "counts of dots; every layer's maps answer at once, in a stronger color for more. The digits to choose from "
+        "were not trained on.",
         controls={
             "gallery": Choice(
                 chosen,
