@@ -29,6 +29,8 @@ def real_array(name: str, value: Any, *, ndim: int | tuple[int, ...] | None = No
     Raises TypeError if the entries are not real numbers, ValueError for anything else.
     """
     numbers = array(name, value)
+    if numbers.dtype == object and numbers.ndim == 0:
+        raise TypeError(f"{name} must hold real numbers, but it is {value!r}")
     if numbers.dtype == object:
         try:
             numbers = np.array([_float(entry) for entry in numbers.flat]).reshape(numbers.shape)

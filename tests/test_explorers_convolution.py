@@ -303,7 +303,7 @@ BLANK = np.zeros((3, 8, 8, 1))
         (lambda: explore.draw_a_digit(Sequential(Conv1D(1, 2, 3, rng=RNG))), ValueError, "but it has a Conv1D"),
         (lambda: explore.draw_a_digit(Sequential(Conv2D(3, 2, 3, rng=RNG))), ValueError, "network must take images"),
         (lambda: explore.draw_a_digit(Sequential(Flatten())), ValueError, "network must return 10 logits"),
-        (lambda: explore.draw_a_digit(X=BLANK), TypeError, "y must hold real numbers"),
+        (lambda: explore.draw_a_digit(X=BLANK), TypeError, "y must hold real numbers, but it is None"),
         (lambda: explore.draw_a_digit(X=BLANK[:, :4], y=[1, 2, 3]), ValueError, "X must hold images"),
         (lambda: explore.draw_a_digit(X=BLANK + 0.3, y=[1, 2, 3]), ValueError, "X must hold images"),
         (lambda: explore.draw_a_digit(X=BLANK, y=[1, 2]), ValueError, "X and y must have the same length"),

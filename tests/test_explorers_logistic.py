@@ -207,7 +207,7 @@ def test_the_chapters_data_overlap():
         ([1.0, 2, 3], [1, 2, 1], ValueError, "y must hold the classes 0 and 1, and both"),
         ([1.0, 2, 3], ["a", "b", "a"], TypeError, "y must hold real numbers"),
         ([2.0, 2, 2], [0, 1, 0], ValueError, "x must have at least 2 different values"),
-        ([2.0, 3], None, ValueError, "y must have 1 dimension"),
+        ([2.0, 3], None, TypeError, "y must hold real numbers, but it is None"),
     ],
 )
 def test_explorers_of_one_feature_say_what_they_take(explorer, x, y, error, message):
@@ -235,7 +235,7 @@ def test_explorers_of_one_feature_say_what_they_take(explorer, x, y, error, mess
         (lambda: explore.threshold([0, 1], [-0.2, 0.2]), ValueError, "p must lie between 0 and 1"),
         (lambda: explore.threshold([0, 1], [0.2]), ValueError, "p and y must have the same length"),
         (lambda: explore.threshold([0, 0], [0.2, 0.3]), ValueError, "y must hold the classes 0 and 1"),
-        (lambda: explore.threshold(p=[0.2, 0.3]), ValueError, "y must have 1 dimension"),
+        (lambda: explore.threshold(p=[0.2, 0.3]), TypeError, "y must hold real numbers, but it is None"),
     ],
 )
 def test_explorers_say_what_they_take(call, error, message):

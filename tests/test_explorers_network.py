@@ -280,12 +280,12 @@ def test_theory_is_the_average_over_wide_layers(play):
         (lambda: explore.playground(np.ones((5, 3)), np.arange(5) % 2), ValueError, "X must have shape"),
         (lambda: explore.playground(np.ones((5, 2)), np.ones(5)), ValueError, "y must hold the classes 0 and 1"),
         (lambda: explore.playground(np.ones((5, 2)), np.arange(4) % 2), ValueError, "X and y must have the same"),
-        (lambda: explore.playground(np.ones((5, 2))), ValueError, "y must have 1 dimension"),
+        (lambda: explore.playground(np.ones((5, 2))), TypeError, "y must hold real numbers, but it is None"),
         (lambda: explore.playground(units=9), ValueError, "units must be between 1 and 8"),
         (lambda: explore.playground(units="many"), TypeError, "units must be a whole number"),
         (lambda: explore.depth(scale=-1), ValueError, "scale must be greater than 0"),
         (lambda: explore.depth("softplus"), ValueError, "activation must be one of 'tanh'"),
-        (lambda: explore.depth(layers=99), ValueError, "depth must be between 1 and 24"),
+        (lambda: explore.depth(layers=99), ValueError, "layers must be at most 24"),
     ],
 )
 def test_explorers_say_what_they_take(call, error, message):
