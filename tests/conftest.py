@@ -11,6 +11,7 @@ from mlmath.explore.explorer import FRONT, script
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
+    "--num-raster-threads=1",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
