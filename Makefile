@@ -34,10 +34,8 @@ test: $(READY)  ## Check style and types, then test the package, the notebooks, 
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@echo "Testing the package, the notebooks, the built book and its explorers"
-	@# Two workers on two cores: a thread each, or they would wait for one another. One of them begins with the book, which
-	@# is built meanwhile; what is long comes before what is short, so that both end at the same time.
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
-		tests/test_book.py tests/test_[de]*.py tests/test_pages.py book tests
+	@# Two workers on two cores: a thread each, or they would wait for one another.
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests book
 
 pins: $(READY)  ## Pin the packages of requirements.in anew, in requirements.txt.
 	@echo "Pinning requirements.in"

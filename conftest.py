@@ -11,8 +11,13 @@ from nbval.plugin import IPyNbCell
 ROOT = Path(__file__).parent
 
 
+# One worker begins by building the book; what is long comes before what is short, so that both end at the same time.
+ORDER = ["test_book.py", "test_d*.py", "test_e*.py", "test_pages.py", "*.ipynb"]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have nbval compare every text of the notebooks, but not the pictures, which are not stored."""
+    """Have nbval compare every text of the notebooks, but not the pictures, which are not stored; order the tests."""
+    items.sort(key=lambda item: next((k for k, name in enumerate(ORDER) if item.path.match(name)), len(ORDER)))
     for notebook in {item.parent for item in items if isinstance(item, IPyNbCell)}:
         notebook.skip_compare += ("image/svg+xml",)
 
