@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent
 
 
 # One worker begins by building the book; what is long comes before what is short, so that both end at the same time.
-ORDER = ["test_book.py", "test_d*.py", "test_e*.py", "test_pages.py", "*.ipynb"]
+ORDER = ["test_book.py", "test_d*.py", "test_e*.py", "test_pages.py", "test_lab.py", "*.ipynb"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
