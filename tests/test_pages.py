@@ -48,11 +48,8 @@ class Reader:
         self.page.wait_for_function(
             "[...document.querySelectorAll('figure.explorer')].every(f => f.dataset.ready === 'true')"
         )
-        # Handles, not locators: these would search the whole page again at each step. The exercises' fields are all
-        # alike: three of them are enough.
-        alike = "figure[data-explorer=question]"
-        self.figures = self.page.query_selector_all(f"figure.explorer:not({alike})")
-        self.figures += self.page.query_selector_all(alike)[:3]
+        # Handles, not locators: these would search the whole page again at each step.
+        self.figures = self.page.query_selector_all("figure.explorer")
 
     def typeset(self) -> None:
         """Have every formula typeset, as for printing; until then, the page moves."""
@@ -107,7 +104,12 @@ def drag(page, knob) -> None:
 def by_mouse(reader: Reader, figure) -> int:
     """Move every control of an explorer by mouse; return how many there are."""
     page, moved = reader.page, 0
-    for slider in figure.query_selector_all("input[type=range]"):
+    controls, kinds = figure.query_selector_all("input, select, button"), figure.evaluate(KINDS)
+    ranges, choices, switches, numbers, buttons = (
+        [control for control, found in zip(controls, kinds, strict=True) if found == kind]
+        for kind in ("range", "select-one", "checkbox", "number", "button")
+    )
+    for slider in ranges:
         to_the_middle(slider)
         *at, box = slider.evaluate(AWAY_FROM_THE_THUMB)
         page.mouse.move(*at)
@@ -115,23 +117,23 @@ def by_mouse(reader: Reader, figure) -> int:
         reader.redraws(figure, page.mouse.click, *at)
         assert slider.evaluate(AWAY_FROM_THE_THUMB)[2] == box, "it stays where it was, whatever the read-outs say"
         moved += 1
-    for choice in figure.query_selector_all("select"):
+    for choice in choices:
         for option in choice.evaluate("choice => [...choice.options].map(option => option.value)")[::-1]:
             reader.redraws(figure, choice.select_option, option)
         moved += 1
-    for switch in figure.query_selector_all("input[type=checkbox]"):
+    for switch in switches:
         for _ in range(2):
             reader.redraws(figure, switch.click)
         moved += 1
-    for number in figure.query_selector_all("input[type=number]"):
-        for text in ("0.25", "-3", ""):
+    for number in numbers:
+        for text in ("-0.25", ""):
             reader.redraws(figure, number.fill, text)
         moved += 1
     for knob in figure.query_selector_all("[role=slider]:visible"):
         to_the_middle(knob)
         reader.redraws(figure, drag, page, knob)
         moved += 1
-    for button in figure.query_selector_all("button"):
+    for button in buttons:
         reader.redraws(figure, button.click)
         if button.inner_text() == "Pause":
             button.click()
@@ -139,6 +141,8 @@ def by_mouse(reader: Reader, figure) -> int:
         moved += 1
     return moved
 
+
+KINDS = "figure => [...figure.querySelectorAll('input, select, button')].map(control => control.type)"
 
 # A click on the thumb would not move it.
 AWAY_FROM_THE_THUMB = """slider => {
