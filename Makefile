@@ -12,11 +12,8 @@ serve: book  ## Build the book and read it in the browser; Ctrl-C stops.
 	@exec $(BIN)/python tools/serve.py
 
 book: $(READY)  ## Build the book into _build/html; notebooks run again only where something changed.
-	@echo "Building the book (a first build runs every notebook: a few minutes)"
-	@# Pages that did not change would keep the old contents list.
-	@read=_build/.doctrees/environment.pickle; test $$read -nt _toc.yml -a $$read -nt _config.yml || rm -rf _build/.doctrees
-	@# A failed build is not kept: Sphinx would not repeat its warnings about the pages that it has already read.
-	@$(BIN)/jupyter-book build --quiet --warningiserror --nitpick --keep-going . || { rm -rf _build/.doctrees; exit 1; }
+	@echo "Building the book (a first build runs every notebook: a minute or two)"
+	@$(BIN)/python tools/build.py
 	@echo "The book is in _build/html/index.html"
 
 lab: $(READY)  ## Open the notebooks in JupyterLab, to change and run them.
@@ -25,7 +22,7 @@ lab: $(READY)  ## Open the notebooks in JupyterLab, to change and run them.
 
 notebooks: $(READY)  ## Run every notebook again and store its text outputs in normal form.
 	@echo "Running the notebooks of book/"
-	@$(BIN)/python tools/notebooks.py --execute
+	@$(BIN)/python -m tools.notebooks --execute
 
 test: $(READY)  ## Check style and types, then test the package, the notebooks, the book and the browser.
 	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "make test drives the browser Chromium, which is missing. Install it: sudo apt-get install chromium"; exit 1; }

@@ -44,7 +44,7 @@ from typing import Any
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from mlmath import proof
+from mlmath import proof, proved
 from mlmath.claims import (
     Every,
     Optimum,
@@ -138,6 +138,7 @@ class Step:
     prove: Callable[[Any, Any, Facts], None] = field(default=lambda before, claim, facts: None, repr=False)
     where: Definitions = field(default_factory=dict)
     name: str = ""
+    hints: tuple[Any, ...] = ()
 
 
 def start(claim: Any, *, name: str = "", where: Definitions | None = None) -> Step:
@@ -153,7 +154,7 @@ def equals(
     def prove(before: Any, claim: Any, facts: Facts) -> None:
         _prove_equal(before, claim + facts.share(using, signed=False) if using else claim, facts)
 
-    return Step("=", _claim(claim), reason, prove, where or {})
+    return Step("=", _claim(claim), reason, prove, where or {}, hints=(using,))
 
 
 def at_most(claim: Any, reason: str, **hints: Any) -> Step:
@@ -197,7 +198,7 @@ def _bound(
             kind = "positive" if relation in "<>" else "nonnegative"
             raise RefusedError(f"not proved {kind}: {sp.sstr(difference)}")
 
-    return Step(relation, _claim(claim), reason, prove, where or {})
+    return Step(relation, _claim(claim), reason, prove, where or {}, hints=(gap, using))
 
 
 def must_equal(value: Any, reason: str) -> Step:
@@ -432,7 +433,9 @@ class Derivation:
         if not steps or steps[0].relation or not all(step.relation for step in steps[1:]):
             raise ValueError("a derivation must begin with start(...), and only there")
         self.steps, self.given, self.sizes, self.label = steps, tuple(given), dict(sizes or {}), label
-        self.prove()
+        if not proved.known(self):
+            self.prove()
+            proved.remember(self)
 
     def prove(self) -> "Derivation":
         """Prove every step from the one before; raises UnprovedStep, which shows the step."""

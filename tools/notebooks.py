@@ -1,8 +1,8 @@
 """Bring the book's notebooks into normal form: text outputs stay, pictures and whatever changes from run to run go.
 
-python tools/notebooks.py             normalize every notebook of book/, in place
-python tools/notebooks.py --execute   run them first
-python tools/notebooks.py --check     change nothing; name those that are not normal
+python -m tools.notebooks             normalize every notebook of book/, in place
+python -m tools.notebooks --execute   run them first, where what they can see has changed
+python -m tools.notebooks --check     change nothing; name those that are not normal
 """
 
 import argparse
@@ -13,8 +13,9 @@ from copy import deepcopy
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 from nbformat import NotebookNode
+
+from tools.executed import Store
 
 BOOK = Path(__file__).parents[1] / "book"
 METADATA = {
@@ -72,17 +73,6 @@ def normalize(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def execute(path: Path, notebook: NotebookNode) -> None:
-    """Run `notebook` in its folder; a cell that writes to stderr, as warnings do, is an error."""
-    NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
-    ).execute()
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if output.get("name") == "stderr":
-                sys.exit(f"{path.name} warns:\n{output.text}\nin the cell\n{cell.source}")
-
-
 def text(notebook: NotebookNode) -> str:
     """Return `notebook` as it is stored."""
     return nbformat.writes(notebook) + "\n"
@@ -95,12 +85,11 @@ def main() -> None:
     what.add_argument("--execute", action="store_true", help="run the notebooks first")
     what.add_argument("--check", action="store_true", help="change nothing; name the notebooks that are not normal")
     options = parser.parse_args()
-    strange = []
-    for path in sorted(BOOK.glob("*.ipynb")):
-        notebook = nbformat.read(path, as_version=4)
-        if options.execute:
-            print(f"  {path.name}", flush=True)
-            execute(path, notebook)
+    strange, paths, store = [], sorted(BOOK.glob("*.ipynb")), Store()
+    if options.execute:
+        store.run(paths)
+    for path in paths:
+        notebook = store.executed(path) if options.execute else nbformat.read(path, as_version=4)
         stored = text(normalize(notebook))
         if options.check and path.read_text() != stored:
             strange.append(path.name)

@@ -1,6 +1,7 @@
 """A Sphinx extension: everything a page needs comes from the book itself, trimmed to what it uses.
 
 - MathJax is assembled from the components that the book's formulas need (from PyPI: `sphinx-mathjax-offline`).
+- A page that is not written again still names the style sheets and scripts of today, by their checksums.
 - The icons of the theme become one style sheet that carries a font of just the icons on the book's pages.
 """
 
@@ -8,9 +9,11 @@ import base64
 import io
 import re
 import shutil
+from functools import cache, partial
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pydata_sphinx_theme
 import sphinx_book_theme
@@ -28,6 +31,8 @@ COMPONENTS = {
     "output/chtml/fonts/tex": "output/chtml/fonts/tex",
     "a11y/assistive-mml": "a11y/assistive-mml",
 }
+
+CARRIAGE_RETURN = b"\r"
 
 THEME = Path(pydata_sphinx_theme.__file__).parent / "theme/pydata_sphinx_theme/static"
 BOOK_THEME = Path(sphinx_book_theme.__file__).parent / "theme/sphinx_book_theme/static"
@@ -84,12 +89,37 @@ def write_icons(static: Path) -> None:
     (static / "icons.css").write_text(ICONS.replace("FONT", font) + "".join(rules))
 
 
+def name_versions(site: Path) -> None:
+    """Have every page ask for its style sheets and scripts by their present checksums, as Sphinx writes them."""
+
+    @cache
+    def checksum(file: Path) -> str:
+        return f"{crc32(file.read_bytes().translate(None, CARRIAGE_RETURN)):08x}"
+
+    def named(page: Path, link: re.Match[str]) -> str:
+        return f"{link[1]}?v={checksum((page.parent / link[1]).resolve())}"
+
+    for page in site.rglob("*.html"):
+        text = page.read_text()
+        now = re.sub(r'((?:\.\./)*_static/[^"?]+)\?v=\w{8}', partial(named, page), text)
+        if now != text:
+            page.write_text(now)
+
+
+def renewed(app: Any, env: Any, *_: Any) -> list[str]:
+    """Have the first page written if a style sheet or script has changed: Sphinx copies them only beside a page."""
+    files = [file for folder in app.config.html_static_path for file in Path(app.srcdir, folder).rglob("*.*")]
+    before, env.assets = getattr(env, "assets", None), {str(file): crc32(file.read_bytes()) for file in files}
+    return [] if env.assets == before else [app.config.root_doc]
+
+
 def finish(app: Any, exception: Exception | None) -> None:
     """Put the trimmed files beside the pages, and take away what no page uses."""
     if exception is None and app.builder.format == "html":
         static = Path(app.outdir) / "_static"
         write_mathjax(static)
         write_icons(static)
+        name_versions(Path(app.outdir))
         shutil.rmtree(static / "vendor", ignore_errors=True)
         for template in static.glob("*webpack-macros.html"):
             template.unlink()
@@ -97,5 +127,6 @@ def finish(app: Any, exception: Exception | None) -> None:
 
 def setup(app: Any) -> dict[str, Any]:
     """Register with Sphinx."""
-    app.connect("build-finished", finish)
+    app.connect("env-get-outdated", renewed)
+    app.connect("build-finished", finish, priority=900)  # after the theme, which rewrites a style sheet
     return {"parallel_read_safe": True, "parallel_write_safe": True}
