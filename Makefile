@@ -4,9 +4,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
+define STYLE
+echo "Checking style and types"; $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
+endef
+# Two workers on two cores: a thread each, or they would wait for one another.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 help:
 	@echo "Usage: make COMMAND"
-	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 serve: book  ## Build the book and read it in the browser; Ctrl-C stops.
 	@exec $(BIN)/python tools/serve.py
@@ -24,15 +30,18 @@ notebooks: $(READY)  ## Run every notebook again and store its text outputs in n
 	@echo "Running the notebooks of book/"
 	@$(BIN)/python -m tools.notebooks --execute
 
-test: $(READY)  ## Check style and types, then test the package, the notebooks, the book and the browser.
+check: $(READY)  ## Style, types, and the tests of what changed since the last commit: half a minute.
+	@$(STYLE)
+	@tests=$$($(BIN)/python -m tools.changed) && if [ -n "$$tests" ]; then $(PYTEST) -m "not long" $$tests; else echo "No test concerns what has changed"; fi
+
+test: $(READY)  ## Everything that must pass: style, types, the package, the notebooks, the book and its pages.
 	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "make test drives the browser Chromium, which is missing. Install it: sudo apt-get install chromium"; exit 1; }
-	@echo "Checking style and types"
-	@$(BIN)/ruff check
-	@$(BIN)/ruff format --check
-	@$(BIN)/mypy
+	@$(STYLE)
 	@echo "Testing the package, the notebooks, the built book and its explorers"
-	@# Two workers on two cores: a thread each, or they would wait for one another.
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests book
+	@$(PYTEST) -m "not long" tests book
+
+test-all: test  ## That, and what takes long: every notebook run anew with one and two threads of BLAS.
+	@$(PYTEST) -m long tests
 
 pins: $(READY)  ## Pin the packages of requirements.in anew, in requirements.txt.
 	@echo "Pinning requirements.in"
@@ -53,4 +62,4 @@ $(READY): requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help serve book lab notebooks test pins clean
+.PHONY: help serve book lab notebooks check test test-all pins clean

@@ -3,10 +3,14 @@
 import shutil
 
 import pytest
+from hypothesis import settings
 from playwright.sync_api import sync_playwright
 
 from mlmath.explore import static
 from mlmath.explore.explorer import FRONT, script
+
+settings.register_profile("book", deadline=None)  # a busy machine is not an error
+settings.load_profile("book")
 
 FLAGS = [
     "--no-sandbox",

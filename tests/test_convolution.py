@@ -25,7 +25,7 @@ from mlmath.explore.drawing import digits_network
 from mlmath.network import BatchNorm, Dense, Dropout, ReLU, Residual, Sequential, gradient_check, softmax_cross_entropy
 from mlmath.training import accuracy, evaluate, train
 
-QUICK = settings(max_examples=20, derandomize=True, deadline=None)
+QUICK = settings(max_examples=20, derandomize=True)
 pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 

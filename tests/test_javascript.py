@@ -176,7 +176,7 @@ def rounding(expr, values):
     return value, inner + (abs(value) + (sum(map(abs, at)) if expr.is_Add else 0)) * HALF_ULP
 
 
-@settings(max_examples=40, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(st.lists(formulas, min_size=30, max_size=30), st.lists(st.tuples(*[coordinates] * 3), min_size=8, max_size=8))
 def test_random_expressions_agree_with_numpy(run, expressions, points):
     expressions = list(filter(is_number, expressions))

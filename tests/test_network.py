@@ -65,7 +65,7 @@ def every_layer(d, rng, dtype=np.float64):
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", every_layer(2, generator()))
-@settings(max_examples=6, derandomize=True, deadline=None)
+@settings(max_examples=6, derandomize=True)
 @given(n=st.integers(2, 5), d=st.integers(1, 4), seed=st.integers(0, 99))
 def test_every_pullback_agrees_with_central_differences(name, training, n, d, seed):
     rng = generator(seed)

@@ -225,7 +225,7 @@ def test_with_intercept_puts_ones_first():
 # --- Geometry ---------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.integers(0, 30), st.sampled_from(SOLVERS))
 def test_the_residual_is_perpendicular_to_every_column(seed, d, extra, solver):
     X, y = problem(d + 2 + extra, d, seed=seed)
@@ -234,7 +234,7 @@ def test_the_residual_is_perpendicular_to_every_column(seed, d, extra, solver):
     assert np.abs(X.T @ r / lengths).max() < 1e-8
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(-60, 60), min_size=3, max_size=3), st.sampled_from(SOLVERS))
 def test_units_do_not_matter(powers, solver):
     X, y = problem(30, 3)
