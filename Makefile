@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 define STYLE
 echo "Checking style and types"; $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
@@ -14,8 +15,9 @@ help:
 	@echo "Usage: make COMMAND"
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-serve: book  ## Build the book and read it in the browser; Ctrl-C stops.
-	@exec $(BIN)/python tools/serve.py
+serve: $(READY)  ## Read the book in the browser while you write it: changes show by themselves; Ctrl-C stops.
+	@# `make serve PORT=8001` takes another port.
+	@exec $(BIN)/python tools/serve.py $(PORT:%=--port %)
 
 book: $(READY)  ## Build the book into _build/html; notebooks run again only where something changed.
 	@echo "Building the book (a first build runs every notebook: a minute or two)"
@@ -58,8 +60,9 @@ $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments. Install what it needs: sudo apt-get install python3-venv"; exit 1; }
 	@echo "Installing requirements.txt into .venv (once; a few minutes)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@# What pip says is of interest only if it fails.
+	@{ $(PIP) --requirement requirements.txt && $(PIP) --no-deps --no-build-isolation --editable .; } >.venv/pip.log 2>&1 \
+		|| { cat .venv/pip.log >&2; exit 1; }
 	@touch $@
 
 .PHONY: help serve book lab notebooks check test test-all pins clean
