@@ -28,8 +28,8 @@ lab: $(READY)  ## Open the notebooks in JupyterLab, to change and run them.
 	@echo "Starting JupyterLab on book/"
 	@exec $(BIN)/jupyter-lab book
 
-notebooks: $(READY)  ## Run every notebook again and store its text outputs in normal form.
-	@echo "Running the notebooks of book/"
+notebooks: $(READY)  ## Run the notebooks that changed, and store all text outputs in normal form.
+	@echo "Running the notebooks of book/ that changed"
 	@$(BIN)/python -m tools.notebooks --execute
 
 check: $(READY)  ## Style, types, and the tests of what changed since the last commit: half a minute.
