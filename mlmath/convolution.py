@@ -14,8 +14,7 @@ What is computed entry by entry between two layers keeps the order, so a batch i
 A convolution is then one matrix product for each row of the output. When the rows of the image are stored k_w times,
 shifted by j = 0, …, k_w − 1, the patches under the kernel at all places in one row of the output are k_h of them: they
 are neighbors already, and no patch is copied a second time (Cho and Brand, Memory-efficient convolution, 2017). The
-shifted rows exist for a few rows of the output at a time; these chunks are shared out over the cores, and each product
-is cut so small that BLAS leaves it to one (`mlmath.cores`).
+shifted rows exist for a few rows of the output at a time; these chunks are shared out over the cores (`mlmath.cores`).
 """
 
 from typing import Any
@@ -24,7 +23,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from mlmath.arguments import count, layer_input, real_array, whole
-from mlmath.cores import share, small
+from mlmath.cores import share
 from mlmath.network import Layer, Pullback, initial_weights
 
 Pair = tuple[int, int]
@@ -111,8 +110,7 @@ class Conv2D(Layer):
 
         def outputs(rows):
             patches = self._patches(shifted, k_h, rows)
-            for places in small(width * n, W.size):
-                np.matmul(W.reshape(-1, c_out).T, patches[..., places], out=y[rows, :, places])
+            np.matmul(W.reshape(-1, c_out).T, patches, out=y[rows])
             y[rows] += b[:, np.newaxis]
 
         share(outputs, chunks)
@@ -121,9 +119,7 @@ class Conv2D(Layer):
             dy = _inside(dy).reshape(height, c_out, width * n)
 
             def slopes(rows):
-                patches, d_rows = self._patches(shifted, k_h, rows), dy[rows].swapaxes(1, 2)
-                products = (patches[..., places] @ d_rows[:, places] for places in small(width * n, W.size))
-                return sum(product.sum(axis=0) for product in products)
+                return (self._patches(shifted, k_h, rows) @ dy[rows].swapaxes(1, 2)).sum(axis=0)
 
             dW = sum(share(slopes, chunks))
             dx = self._to_input(dy, W, x.shape) if to_input else None
@@ -158,10 +154,7 @@ class Conv2D(Layer):
         shifted = self._shifted(dx, k_w)
 
         def inputs(rows):
-            seen = patches[rows].reshape(-1, k_h * c_out, dy.shape[2])
-            products = np.empty((len(seen), len(turned), dy.shape[2]), dy.dtype)
-            for places in small(dy.shape[2], W.size):
-                np.matmul(turned, seen[..., places], out=products[..., places])
+            products = turned @ patches[rows].reshape(-1, k_h * c_out, dy.shape[2])
             products = products.reshape(shifted[rows].shape)
             for j in range(k_w):
                 shifted[rows, j] += products[:, j]

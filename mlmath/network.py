@@ -34,7 +34,6 @@ from mlmath.arguments import (
     returned,
     whole,
 )
-from mlmath.cores import product
 
 Arrays = dict[str, np.ndarray]
 Pullback = Callable[..., tuple[Any, Arrays]]
@@ -111,10 +110,10 @@ class Dense(Layer):
             raise ValueError(f"x must have shape (n, {len(W)}) for this Dense layer, but its shape is {x.shape}")
 
         def pullback(dy, to_input=True):
-            dx = product(dy, W.T) if to_input else None
-            return dx, {"W": product(x.T, dy), "b": dy.sum(axis=0)}
+            dx = dy @ W.T if to_input else None
+            return dx, {"W": x.T @ dy, "b": dy.sum(axis=0)}
 
-        return product(x, W) + b, pullback
+        return x @ W + b, pullback
 
 
 class ReLU(Layer):

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from mlmath.arguments import converted, one_of, positive, real, real_array, same_length
-from mlmath.cores import SMALL, share
+from mlmath.cores import one_blas_thread, share
 
+SMALL = 750_000  # multiplications in a matrix product that BLAS is quickest at
 CACHE = 8192  # numbers in a block: 64 kB, which a processor core keeps close at hand
 BITS = 22  # of a number are its leading part; a product of two such parts needs 42, and a float has 53, so that
 EXACT = 2048  # products, 2¹¹ of them, add up without rounding
@@ -43,7 +44,7 @@ def least_squares(X: Any, y: Any, *, solver: str = "qr") -> np.ndarray:
     same_length("X", X, "y", y)
     solve = SOLVERS[one_of("solver", solver, SOLVERS)]
     try:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"), one_blas_thread():
             W = solve(X, y.reshape(len(y), -1))
         _require_finite("X and y", W)
     except ValueError:  # NaN and infinity come out of every solver, so a look at all of X beforehand is saved

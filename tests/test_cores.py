@@ -2,9 +2,11 @@
 
 import os
 import threading
+from itertools import chain
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 from mlmath import cores
 from mlmath.convolution import Conv2D
@@ -63,17 +65,10 @@ def test_results_come_in_the_order_of_the_parts_and_errors_come_through(on):
         cores.share(lambda part: 1 / part, [1, 0, 2])
 
 
-@pytest.mark.parametrize(("length", "multiplications"), [(1664, 4608), (100, 9), (100, 10**9), (1, 1)])
-def test_slices_are_small_or_whole_and_cover_the_axis(length, multiplications):
-    slices = list(cores.small(length, multiplications))
-    np.testing.assert_array_equal(np.concatenate([np.arange(length)[part] for part in slices]), np.arange(length))
-    assert len(slices) == 1 or all((s.stop - s.start) * multiplications <= cores.SMALL for s in slices)
+def test_blas_has_one_thread_for_each_part_and_all_of_them_again_afterwards():
+    def threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
-
-@pytest.mark.parametrize("shape", [(128, 784, 10), (300, 40, 128), (2, 800, 800), (0, 3, 4)])
-def test_a_product_is_the_product(shape):
-    rng, (n, d, k) = np.random.default_rng(0), shape
-    A, B = rng.normal(size=(n, d)).astype(np.float32), rng.normal(size=(d, k)).astype(np.float32)
-    assert cores.product(A, B).dtype == np.float32
-    np.testing.assert_allclose(cores.product(A, B), A @ B, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(cores.product(B.T, A.T), B.T @ A.T, rtol=1e-4, atol=1e-4)
+    before = threads()
+    assert set(chain(*cores.share(lambda _: threads(), range(4)))) == {1}
+    assert threads() == before
