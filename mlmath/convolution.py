@@ -14,23 +14,23 @@ What is computed entry by entry between two layers keeps the order, so a batch i
 A convolution is then one matrix product for each row of the output. When the rows of the image are stored k_w times,
 shifted by j = 0, …, k_w − 1, the patches under the kernel at all places in one row of the output are k_h of them: they
 are neighbors already, and no patch is copied a second time (Cho and Brand, Memory-efficient convolution, 2017). The
-shifted rows exist for a few rows of the output at a time.
+shifted rows exist for a few rows of the output at a time; these chunks are shared out over the cores (`mlmath.cores`).
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from mlmath.arguments import count, layer_input, real_array, whole
+from mlmath.cores import share
 from mlmath.network import Layer, Pullback, initial_weights
 
 Pair = tuple[int, int]
 
 CHUNK = 2**21
-"""About so many bytes of shifted rows exist at a time (or those for k_h rows of the output, if these are more): a
-processor keeps them close."""
+"""About so many bytes of shifted rows exist at a time on each core (or those for k_h rows of the output, if these are
+more): a processor keeps them close."""
 
 
 def output_size(size: int, kernel: int, *, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
@@ -106,15 +106,22 @@ class Conv2D(Layer):
         shifted = self._shifted(x, k_w)
         width, n = shifted.shape[3:]
         y = np.empty((height, c_out, width * n), np.result_type(x, W))
-        for rows, patches in self._patches(shifted, k_h):
+        chunks = _chunks(height, k_h, self.stride[0] * shifted[0].nbytes)
+
+        def outputs(rows):
+            patches = self._patches(shifted, k_h, rows)
             np.matmul(W.reshape(-1, c_out).T, patches, out=y[rows])
             y[rows] += b[:, np.newaxis]
 
+        share(outputs, chunks)
+
         def pullback(dy, to_input=True):
             dy = _inside(dy).reshape(height, c_out, width * n)
-            dW = np.zeros((W.size // c_out, c_out), dy.dtype)
-            for rows, patches in self._patches(shifted, k_h):
-                dW += (patches @ dy[rows].swapaxes(1, 2)).sum(axis=0)
+
+            def slopes(rows):
+                return (self._patches(shifted, k_h, rows) @ dy[rows].swapaxes(1, 2)).sum(axis=0)
+
+            dW = sum(share(slopes, chunks))
             dx = self._to_input(dy, W, x.shape) if to_input else None
             return dx, {"W": dW.reshape(W.shape), "b": dy.sum(axis=2).sum(axis=0)}
 
@@ -124,14 +131,13 @@ class Conv2D(Layer):
         """Return the view (h, k_w, c, w', n) of x: its rows, shifted by each j, as far as the kernel goes."""
         return np.moveaxis(_windows(x, k_w, axis=2, stride=self.stride[1], dilation=self.dilation[1]), 3, 1)
 
-    def _patches(self, shifted: np.ndarray, k_h: int) -> Iterator[tuple[slice, np.ndarray]]:
-        """Give some rows of the output at a time, with the patches they see: (rows, k_h · k_w · c_in, w' · n)."""
+    def _patches(self, shifted: np.ndarray, k_h: int, rows: slice) -> np.ndarray:
+        """Return the patches that some rows of the output see: (rows, k_h · k_w · c_in, w' · n)."""
         stride, dilation = self.stride[0], self.dilation[0]
-        height, reach = _places(len(shifted), k_h, stride, dilation), dilation * (k_h - 1) + 1
-        for rows in _chunks(height, k_h, stride * shifted[0].nbytes):
-            stored = np.ascontiguousarray(shifted[stride * rows.start : stride * (rows.stop - 1) + reach])
-            patches = _windows(stored, k_h, axis=0, stride=stride, dilation=dilation)
-            yield rows, patches.reshape(len(patches), -1, stored.shape[3] * stored.shape[4])
+        reach = dilation * (k_h - 1) + 1
+        stored = np.ascontiguousarray(shifted[stride * rows.start : stride * (rows.stop - 1) + reach])
+        patches = _windows(stored, k_h, axis=0, stride=stride, dilation=dilation)
+        return patches.reshape(len(patches), -1, stored.shape[3] * stored.shape[4])
 
     def _to_input(self, dy: np.ndarray, W: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return dx for dy (h', c_out, w' · n): row by row what was multiplied, turned round, and shifted back.
@@ -146,11 +152,14 @@ class Conv2D(Layer):
         turned = W[::-1].transpose(1, 2, 0, 3).reshape(k_w * c_in, k_h * c_out)
         dx = np.zeros((len(patches), *shape[1:]), dy.dtype)
         shifted = self._shifted(dx, k_w)
-        for rows in _chunks(len(dx), k_h, k_w * c_in * dy[0, 0].nbytes):
+
+        def inputs(rows):
             products = turned @ patches[rows].reshape(-1, k_h * c_out, dy.shape[2])
             products = products.reshape(shifted[rows].shape)
             for j in range(k_w):
                 shifted[rows, j] += products[:, j]
+
+        share(inputs, _chunks(len(dx), k_h, k_w * c_in * dy[0, 0].nbytes))
         return _outside(_cropped(dx, ((0, 0), self.padding[1])))
 
 
@@ -352,11 +361,11 @@ def _windows(x: np.ndarray, size: int, *, axis: int, stride: int, dilation: int)
     return as_strided(x, shape, strides)
 
 
-def _chunks(height: int, least: int, nbytes: int) -> Iterator[slice]:
-    """Cut rows of `nbytes` each into chunks of about CHUNK, but no fewer than `least` rows."""
+def _chunks(height: int, least: int, nbytes: int) -> list[slice]:
+    """Cut rows of `nbytes` each into equal chunks of about CHUNK or less, but no fewer than `least` rows."""
     rows = max(least, CHUNK // nbytes)
-    for start in range(0, height, rows):
-        yield slice(start, min(start + rows, height))
+    rows = -(-height // -(-height // rows))
+    return [slice(start, min(start + rows, height)) for start in range(0, height, rows)]
 
 
 def _padded(x: np.ndarray, padding: tuple[Pair, Pair], *, axes: Pair = (0, 2), value: float = 0) -> np.ndarray:

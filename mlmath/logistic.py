@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from mlmath.arguments import count, non_negative, one_of, real_array, same_length
+from mlmath.cores import one_blas_thread
 from mlmath.descent import Nesterov, Run, minimize
 
 ROWS = 1024  # samples in a block: their share of A stays in a processor core's own cache
@@ -368,6 +369,7 @@ class _Objective:
         return lambda g: (V @ g.T.ravel()).reshape(g.T.shape).T
 
 
+@one_blas_thread()
 def _newton(objective: _Objective, W: np.ndarray, steps: int) -> tuple[Run, bool]:
     """W ← W − tH⁻¹g, where t = 1, or ½, ¼, … until the loss falls (S. Boyd, L. Vandenberghe, 2004, section 9.5).
 
@@ -411,6 +413,7 @@ def _runs_away(objective: _Objective, here: _Point, step: np.ndarray, previous: 
     return previous / 2 < delta < np.sqrt(1e-9 * len(y)) and bool(np.abs(A @ step).max() > 0.5)
 
 
+@one_blas_thread()
 def _descent(objective: _Objective, W: np.ndarray, steps: int) -> tuple[Run, bool]:
     """Nesterov's descent on F / n. The curvature of the log loss is at most AᵀA/4 for two classes, AᵀA/2 for more."""
     A, y, n = objective.A, objective.y, len(objective.y)

@@ -12,17 +12,17 @@ then change neither the accuracy nor the verdict on whether the columns are inde
 """
 
 import math
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from mlmath.arguments import converted, one_of, positive, real, real_array, same_length
+from mlmath.cores import one_blas_thread, share
 
+SMALL = 750_000  # multiplications in a matrix product that BLAS is quickest at
 CACHE = 8192  # numbers in a block: 64 kB, which a processor core keeps close at hand
-SMALL = 750_000  # multiplications in a matrix product that BLAS leaves to one core, and is quickest at
 BITS = 22  # of a number are its leading part; a product of two such parts needs 42, and a float has 53, so that
 EXACT = 2048  # products, 2¹¹ of them, add up without rounding
 
@@ -44,7 +44,7 @@ def least_squares(X: Any, y: Any, *, solver: str = "qr") -> np.ndarray:
     same_length("X", X, "y", y)
     solve = SOLVERS[one_of("solver", solver, SOLVERS)]
     try:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"), one_blas_thread():
             W = solve(X, y.reshape(len(y), -1))
         _require_finite("X and y", W)
     except ValueError:  # NaN and infinity come out of every solver, so a look at all of X beforehand is saved
@@ -196,13 +196,13 @@ def _blockwise(work: Callable[[np.ndarray], np.ndarray], X: np.ndarray, Y: np.nd
     """
     n, whole = len(X), len(X) // rows * rows
 
-    def part(first, last):
+    def part(edge):
+        first, last = edge
         XY = np.hstack([X[first:last], Y[first:last]])
         return work(XY.reshape(-1, min(rows, last - first), XY.shape[1]))
 
     edges = sorted({*range(0, whole, 16 * rows), whole, n})
-    with ThreadPoolExecutor(os.cpu_count()) as cores:
-        return list(cores.map(part, edges, edges[1:]))
+    return share(part, pairwise(edges))
 
 
 def _solve_lower(L: np.ndarray, B: np.ndarray) -> np.ndarray:

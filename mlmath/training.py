@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mlmath.arguments import array, converted, count, function, generator, non_negative, real_array, same_length
+from mlmath.cores import one_blas_thread
 from mlmath.descent import Optimizer, batches
 from mlmath.network import Layer, Loss, layer_like, squared_error
 from mlmath.progress import Progress
@@ -86,6 +87,7 @@ def accuracy(outputs: np.ndarray, y: np.ndarray) -> float:
     return float((predicted == y).mean())
 
 
+@one_blas_thread()
 def evaluate(network: Layer, X: Any, *, batch_size: int = 1000) -> np.ndarray:
     """Return the outputs for X (n, ...) of the network in use, computed `batch_size` rows at a time.
 
@@ -226,6 +228,7 @@ class _Run:
                 mean[name] += (value - mean[name]) * len(rows) / seen
             yield mean
 
+    @one_blas_thread()
     @np.errstate(all="ignore")  # overflow is how a training diverges: no reason for a warning of its own
     def step(self, X: np.ndarray, y: np.ndarray) -> dict[str, float]:
         """Take a step on one batch, and give what was measured before it."""
