@@ -134,9 +134,9 @@ def by_mouse(reader: Reader, figure) -> int:
         reader.redraws(figure, drag, page, knob)
         moved += 1
     for button in buttons:
+        playing = button.get_attribute("name") == "play"
         reader.redraws(figure, button.click)
-        if button.inner_text() == "Pause":
-            button.click()
+        if playing and button.evaluate("button => button.innerText === 'Pause' && (button.click(), true)"):
             assert button.inner_text() == "Play"
         moved += 1
     return moved
