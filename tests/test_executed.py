@@ -2,12 +2,15 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -95,6 +98,7 @@ CHANGES = {
     "a module of a package": ("mlmath/explore/picture.py", "from mlmath import data\nname = 'else'\n", {"apart"}),
     "a module that nobody imports": ("mlmath/network.py", "LAYERS = 2\n", set()),
     "data": ("mlmath/data/table.csv.gz", "1, 3\n", {"apart"}),
+    "data in a folder": ("mlmath/data/certified/Norris.dat", "1, 2\n", {"apart"}),
     "a pin": ("requirements.txt", "numpy==2.4.7\n", {"slow", "apart"}),
 }
 
@@ -208,3 +212,21 @@ def test_every_output_is_the_same_whatever_blas_does(path: Path, threads: str):
     for cell, now in zip(stored.cells, ran.cells, strict=True):
         if "nbval-ignore-output" not in cell.metadata.get("tags", []):
             assert now.get("outputs") == cell.get("outputs"), cell.source
+
+
+def test_ctrl_c_ends_the_kernels(small: Path, monkeypatch):
+    monkeypatch.setitem(CODE, "slow", ["import time\nopen('begun', 'w').close()\ntime.sleep(600)"])
+    write(small, "book/slow.ipynb", notebook("slow"))
+    code = "import sys; from pathlib import Path; from tools.executed import Store\n"
+    code += "Store(Path(sys.argv[1])).run([Path(sys.argv[1]) / 'book/slow.ipynb'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, small], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as run:
+        while not (small / "book/begun").exists():
+            assert run.poll() is None
+            time.sleep(0.05)
+        kernels = psutil.Process(run.pid).children(recursive=True)
+        assert kernels
+        run.send_signal(signal.SIGINT)
+        assert run.wait() != 0
+    assert not [kernel for kernel in kernels if kernel.is_running() and kernel.status() != psutil.STATUS_ZOMBIE]

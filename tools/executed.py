@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
@@ -67,7 +68,8 @@ def seen(code: str, root: Path) -> list[Path]:
                 if file.is_file():
                     files.add(file)
                     names |= imports(file.read_text())
-    data = {file for module in files for file in module.parent.iterdir() if file.suffix in DATA}
+    folders = {module.parent for module in files} - {root / "mlmath"}
+    data = {file for folder in folders for file in folder.rglob("*") if file.suffix in DATA}
     return sorted(files | data)
 
 
@@ -153,9 +155,15 @@ class Store:
         failed = []
         with shown() as progress, ThreadPoolExecutor(AT_A_TIME) as pool:
             futures = {path: pool.submit(self.run_one, path, file, progress) for path, file in files.items()}
-            for path, future in futures.items():
-                if error := future.exception():
-                    failed.append(f"{path.relative_to(self.root)} cannot be run: {error}")
+            try:
+                for path, future in futures.items():
+                    if error := future.exception():
+                        failed.append(f"{path.relative_to(self.root)} cannot be run: {error}")
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for kernel in psutil.Process().children(recursive=True):  # they hear no Ctrl-C
+                    kernel.kill()
+                raise
         if failed:
             raise RuntimeError("\n".join(failed))
 
