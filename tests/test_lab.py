@@ -19,6 +19,8 @@ from playwright.sync_api import expect
 from mlmath import explore
 from mlmath.explore import static
 
+expect.set_options(timeout=60_000)  # a busy machine is not an error
+
 EXPLORERS = {
     "race": "explore.descent()",
     "fit": "explore.fit_a_line()",
@@ -26,6 +28,19 @@ EXPLORERS = {
     "playground": "explore.playground()",
 }
 NAMES = {"race": "descent", "fit": "fit-a-line", "own": "descent", "playground": "playground"}
+THEOREM = """```{prf:theorem} Halves
+:label: thm-halves
+One half is $\\tfrac12$.
+```
+
+By {prf:ref}`thm-halves` and {eq}`eq-one`,
+
+$$ 1 = 1 $$ (eq-one)
+
+```{exercise}
+:label: ex-one
+Is it?
+```"""
 IMPORTS = "import ipywidgets, sympy\nfrom mlmath import explore\nx, y = sympy.symbols('x y', real=True)"
 # What JupyterLab would ask other hosts for, or paint too late for a test, is switched off.
 SETTINGS = {
@@ -77,7 +92,7 @@ def jupyterlab(home):
     ):
         try:
             address = f"http://127.0.0.1:{port}"
-            wait(lambda: answers(f"{address}/api"), 40, lambda: f"JupyterLab does not answer:\n{log.read_text()}")
+            wait(lambda: answers(f"{address}/api"), 120, lambda: f"JupyterLab does not answer:\n{log.read_text()}")
             yield address
         finally:
             server.terminate()
@@ -144,7 +159,7 @@ class Lab:
             found[:] = [json.loads(self.run(f"import json; print(json.dumps({expression}))"))]
             return holds(found[0])
 
-        wait(fulfilled, 10, lambda: f"{expression} is {found[0]} in the kernel")
+        wait(fulfilled, 60, lambda: f"{expression} is {found[0]} in the kernel")
         return found[0]
 
 
@@ -152,7 +167,7 @@ class Lab:
 def notebook(chromium, tmp_path_factory):
     """A notebook with three explorers, all its cells run in JupyterLab."""
     home = tmp_path_factory.mktemp("lab")
-    write(home / "explorers.ipynb", IMPORTS, *EXPLORERS.values())
+    write(home / "explorers.ipynb", IMPORTS, *EXPLORERS.values(), text=THEOREM)
     with jupyterlab(home) as address, closing(chromium.new_context(viewport={"width": 1280, "height": 900})) as context:
         lab = Lab(context.new_page(), address)
         lab.page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
@@ -167,9 +182,10 @@ def lab(notebook):
     assert not notebook.problems
 
 
-def write(path, *cells):
+def write(path, *cells, text=""):
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     cells = [nbformat.v4.new_code_cell(code) for code in cells]
+    cells += [nbformat.v4.new_markdown_cell(text)] if text else []
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 
 
@@ -205,6 +221,15 @@ def test_an_explorer_is_alive(lab, name):
     slider = figure.locator("input[type=range]").first
     press(slider, "ArrowRight")
     expect(figure).to_have_attribute("data-frame", re.compile(rf"^(?!{frame}$)\d+$"))
+
+
+def test_theorems_exercises_and_references_are_shown_as_what_they_are(lab):
+    text = lab.page.locator(".jp-MarkdownCell")
+    expect(text.get_by_text("Theorem 1 (Halves)")).to_be_visible()
+    expect(text.get_by_text("By Theorem 1 and (1)")).to_be_visible()
+    expect(text.get_by_text("Exercise 1")).to_be_visible()
+    assert "{prf:" not in text.inner_text()
+    assert "{eq}" not in text.inner_text()
 
 
 def test_a_trait_moves_its_control(lab):
