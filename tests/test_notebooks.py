@@ -1,5 +1,6 @@
 """The notebooks are stored in normal form; what nbval does not compare says why. (nbval itself runs on book/.)"""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -66,3 +67,10 @@ def test_what_is_not_compared_says_why(path: Path):
         assert "NBVAL" not in cell.source, "use a cell tag"
         if NOT_COMPARED & set(cell.metadata.get("tags", [])):
             assert cell.source.startswith("# Not compared: "), f"the cell must open with its reason:\n{cell.source}"
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_a_notebook_needs_no_file_beside_it(path: Path):
+    code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    reads = re.compile(r"\bopen\(|\bPath\(|read_text|read_bytes|loadtxt|genfromtxt|np\.load\(|\.\./")
+    assert [source for source in code if reads.search(source)] == [], "data come from `mlmath.data`"

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 from sklearn.linear_model import Ridge as SklearnRidge
 
+from mlmath import data
 from mlmath.regression import least_squares, r_squared, residual_variance, ridge, standard_errors, with_intercept
 
 SOLVERS = ("normal", "qr", "svd")
-NIST = Path(__file__).parent / "nist"
-SETS = ["Norris", "Pontius", "NoInt1", "NoInt2", "Filip", "Longley", *(f"Wampler{i}" for i in range(1, 6))]
+NIST = Path(data.__file__).parent
+SETS = data.CERTIFIED
 
 
 def problem(n=60, d=4, k=None, seed=0):
@@ -35,20 +36,20 @@ def problem(n=60, d=4, k=None, seed=0):
 def certificate(name):
     """The numbers of a file as printed: weights, their standard errors, s, R², and the rows (y, x, ...)."""
     lines = (NIST / f"{name}.dat").read_text().splitlines()
-    certified, data = lines[30:60], [line.split() for line in lines[60:] if line.strip()]
+    certified, rows = lines[30:60], [line.split() for line in lines[60:] if line.strip()]
     pairs = [match.groups() for line in certified if (match := re.match(r"\s*B\d+\s+(\S+)\s+(\S+)", line))]
     weights, errors = zip(*pairs, strict=True)
     s, R2 = (
         next(line.split()[-1] for line in certified if line.strip().startswith(label))
         for label in ("Standard Deviation", "R-Squared")
     )
-    return weights, errors, s, R2, data
+    return weights, errors, s, R2, rows
 
 
 def design(name, number):
     """X, a column of ones first where the model has an intercept, and y."""
-    weights, *_, data = certificate(name)
-    y, rows = [number(row[0]) for row in data], [[number(x) for x in row[1:]] for row in data]
+    weights, *_, table = certificate(name)
+    y, rows = [number(row[0]) for row in table], [[number(x) for x in row[1:]] for row in table]
     if name == "Longley":
         rows = [[number(1), *row] for row in rows]
     elif not name.startswith("NoInt"):
@@ -93,9 +94,9 @@ def exact_fit(name):
 
 @pytest.mark.parametrize("name", SETS)
 def test_the_certificates_follow_from_the_data(name):
-    weights, errors, s, R2, data = certificate(name)
+    weights, errors, s, R2, rows = certificate(name)
     w, variances, rss, total = exact_fit(name)
-    s2 = rss / (len(data) - len(w))
+    s2 = rss / (len(rows) - len(w))
 
     def agree(text, exact):
         with localcontext(prec=40):
@@ -154,6 +155,26 @@ def test_standard_errors_variance_and_r_squared_are_the_certified_ones(name):
         assert correct_digits(standard_errors(X, y, w), errors) >= at_least
     if not name.startswith("NoInt"):  # without intercept NIST compares with 0, not with the mean
         assert correct_digits(r_squared(y, X @ w), R2) >= at_least
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_loader_returns_the_numbers_of_the_file(name):
+    weights, errors, s, R2, _ = certificate(name)
+    X, y = design(name, float)
+    problem = data.certified(name)
+    np.testing.assert_allclose(problem.X, X, rtol=1e-15)
+    np.testing.assert_array_equal(problem.y, y)
+    np.testing.assert_array_equal(problem.weights, np.array(weights, float))
+    np.testing.assert_array_equal(problem.standard_errors, np.array(errors, float))
+    assert (problem.s, problem.r_squared) == (float(s), float(R2))
+    assert problem.intercept == (problem.X[:, 0] == 1).all() == (not name.startswith("NoInt"))
+    with pytest.raises(ValueError, match="read-only"):
+        problem.X[0, 0] = 0
+
+
+def test_a_problem_that_is_not_there_is_named():
+    with pytest.raises(ValueError, match=r"name must be one of 'Norris', .* but it is 'Hald'"):
+        data.certified("Hald")
 
 
 # --- Against references -----------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The data sets of the book, in the units in which they were measured; README.md has their sources and licences."""
 
 import gzip
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -102,6 +103,57 @@ def prose() -> str:
     from it; README.md says what was left out.
     """
     return gzip.decompress((resources.files(__name__) / "prose.txt.gz").read_bytes()).decode("ascii")
+
+
+@dataclass(frozen=True, eq=False)
+class Certified:
+    """A least-squares problem whose answer NIST has certified to 15 digits; the arrays are read-only.
+
+    X (n, d), its first column ones if the model has an `intercept`; y (n,); `weights` and `standard_errors` (d,); `s`,
+    the residual standard deviation; `r_squared`, measured from 0 and not from the mean where there is no intercept.
+    """
+
+    name: str
+    X: np.ndarray
+    y: np.ndarray
+    intercept: bool
+    weights: np.ndarray
+    standard_errors: np.ndarray
+    s: float
+    r_squared: float
+
+    def __repr__(self) -> str:
+        n, d = self.X.shape
+        return f"{self.name}: {n} samples, {d} certified weights"
+
+
+CERTIFIED = ("Norris", "Pontius", "NoInt1", "NoInt2", "Filip", "Longley", *(f"Wampler{k}" for k in range(1, 6)))
+
+
+@cache
+def certified(name: str) -> Certified:
+    """Return one of the eleven problems named in `CERTIFIED`, as floats; README.md has their source.
+
+    Raises ValueError for another name.
+    Reference: NIST Statistical Reference Datasets, https://doi.org/10.18434/T43G6C.
+    """
+    name = one_of("name", name, CERTIFIED)
+    lines = (resources.files(__name__) / f"{name}.dat").read_text(encoding="ascii").splitlines()
+    heads, rows = [line.split() for line in lines[30:60]], [line.split() for line in lines[60:] if line.strip()]
+    answers = np.array([words[1:3] for words in heads if words and re.fullmatch(r"B\d+", words[0])], dtype=float)
+    s, r_squared = (
+        next(float(words[-1]) for words in heads if words[:1] == [label]) for label in ("Standard", "R-Squared")
+    )
+    table = np.array(rows, dtype=float)
+    y, features, intercept = table[:, 0], table[:, 1:], not name.startswith("NoInt")
+    if intercept and features.shape[1] == 1:  # a polynomial
+        X = features ** np.arange(len(answers))
+    else:
+        X = np.column_stack([np.ones(len(y)), features]) if intercept else features
+    weights, errors = answers.T
+    for array_ in (X, y, weights, errors):
+        array_.flags.writeable = False
+    return Certified(name, X, y, intercept, weights, errors, s, r_squared)
 
 
 def hold_out(
