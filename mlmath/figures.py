@@ -2,7 +2,9 @@
 
 Text and axes are drawn in one color, the *ink*. On the page the ink becomes `currentColor`,
 so that the same picture is dark on a light page and light on a dark one; the series colors
-were chosen to stand out from both.
+were chosen to stand out from both. Seven hues of like lightness cannot all be told apart by everybody: for some eyes
+blue and violet, orange and olive, green and red, red and olive are nearly one. What such a pair shows needs a second
+difference, the dashes of `DASHES` or a shape.
 """
 
 import io
@@ -17,6 +19,7 @@ from matplotlib.figure import Figure
 
 INK = "#10141a"
 COLORS = ["#2f7fd6", "#dd6b10", "#2a9d5c", "#d8434e", "#9266d9", "#8a7a1f", "#0f9aa8"]
+DASHES = [None, None, None, "6 3", "6 3", "2 3", None]  # of the paths that an explorer draws, color by color
 
 STYLE: Any = {
     "axes.edgecolor": INK,

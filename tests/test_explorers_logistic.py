@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 from sklearn import metrics
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from mlmath import descent, explore
+from mlmath import data, descent, explore
 from mlmath.explore.logistic import tumors
 from mlmath.logistic import log_loss, logistic_regression, roc_curve, sigmoid
 
@@ -144,6 +147,15 @@ def test_points_in_one_place_have_a_boundary_too(play):
     for frame in play(explore.boundary(), settings):
         numbers = [*frame["marks"]["field"]["values"], *np.ravel(frame["marks"]["line"]), frame["readouts"]["norm"]]
         assert np.isfinite(np.array(numbers, dtype=float)).all()
+
+
+def test_the_held_out_tumors_have_no_say_in_the_model():
+    known, shown = data.breast_cancer(), explore.threshold().spec["data"]
+    columns = [known.feature_names.index(f"mean {name}") for name in ("texture", "compactness")]
+    X, X_test, y, y_test = data.hold_out(known.X[:, columns], known.y, rng=np.random.default_rng(0))
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=1, tol=1e-10)).fit(X, y)
+    np.testing.assert_array_equal(shown["y"], y_test)
+    np.testing.assert_allclose(shown["p"], model.predict_proba(X_test)[:, 1], atol=1e-5)
 
 
 def test_a_threshold_counts_as_scikit_learn_does(play):

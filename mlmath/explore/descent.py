@@ -326,7 +326,8 @@ def descent(
             javascript_function(f"hessian{i}", [tuple(pair)], list(sp.hessian(expr, pair))),
         ]
     methods = list(METHODS)
-    paths = {f"path_{m}": mark("path", c, width=1.6) for c, m in enumerate(methods)}
+    lines = [{"width": 1.6} | ({"dash": dash} if dash else {}) for dash in figures.DASHES]
+    paths = {f"path_{m}": mark("path", c, **lines[c]) for c, m in enumerate(methods)}
     ends = {f"end_{m}": mark("points", c, width=8) for c, m in enumerate(methods)}
     controls: dict[str, Control] = {
         "loss": Choice(
@@ -353,7 +354,7 @@ def descent(
             Panel(
                 "loss of each method, step by step",
                 curves,
-                {f"loss_{m}": mark("path", c, width=1.6) for c, m in enumerate(methods)},
+                {f"loss_{m}": mark("path", c, **lines[c]) for c, m in enumerate(methods)},
                 switch="loss",
             ),
         ],

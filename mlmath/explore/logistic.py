@@ -469,6 +469,6 @@ def _held_out() -> tuple[np.ndarray, np.ndarray]:
     """Return which tumors of a held-out quarter are malignant, and how probable two weak features make it."""
     known = data.breast_cancer()
     columns = [known.feature_names.index(name) for name in ("mean texture", "mean compactness")]
-    X, X_test, y, y_test = data.hold_out(standardized(known.X[:, columns]), known.y, rng=np.random.default_rng(0))
-    fit = logistic_regression(X, y, alpha=1.0)
-    return y_test, probability(X_test @ fit.w + fit.b)
+    X, X_test, y, y_test = data.hold_out(known.X[:, columns], known.y, rng=np.random.default_rng(0))
+    fit = logistic_regression(standardized(X), y, alpha=1.0)
+    return y_test, probability((X_test - X.mean(axis=0)) / X.std(axis=0) @ fit.w + fit.b)
