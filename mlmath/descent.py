@@ -194,6 +194,7 @@ class AdamW(Adam):
 
     λ is `alpha`. A penalty λ/2 · ‖w‖² in the loss would add λw to g, and Adam would divide it by √ŝ like the rest: the
     weights with the largest gradients would decay least. Here every entry of w, biases too, shrinks by the same share.
+    As in PyTorch, λ is multiplied by the rate; the paper multiplies it by the schedule of the rate alone.
     """
 
     _: KW_ONLY

@@ -1,6 +1,7 @@
 """Layers and losses: every gradient against the complex step and central differences, and what each layer promises."""
 
 import copy
+from itertools import product
 
 import numpy as np
 import pytest
@@ -474,3 +475,24 @@ def test_a_network_refuses_parameters_of_other_names_or_shapes(arrays):
     network = Sequential(Dense(2, 2, rng=generator()))
     with pytest.raises(ValueError, match="parameters must be arrays of the shapes"):
         network.parameters = arrays
+
+
+# --- What chapter 4 asks ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_one_layer_needs_as_many_units_as_a_sawtooth_has_pieces(k):
+    """Exercise "What depth is good for": with a unit less, whichever way each of them looks, one slope is wrong."""
+    x = np.linspace(0, 1, 2 ** (k + 4) + 1)
+    sawtooth = x
+    for _ in range(k):
+        sawtooth = 2 * np.maximum(sawtooth, 0) - 4 * np.maximum(sawtooth - 0.5, 0)
+
+    def error(kinks, directions):
+        units = [np.ones_like(x)] + [np.maximum(s * (x - t), 0) for s, t in zip(directions, kinks, strict=True)]
+        A = np.column_stack(units)
+        return np.abs(A @ np.linalg.lstsq(A, sawtooth)[0] - sawtooth).max()
+
+    kinks = np.arange(2**k) / 2**k
+    assert error(kinks, [1] * 2**k) < 1e-12
+    assert min(error(kinks[1:], directions) for directions in product([1, -1], repeat=2**k - 1)) > 0.05
