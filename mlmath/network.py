@@ -426,6 +426,14 @@ def _central_difference(f: Callable[[np.ndarray], float], w: np.ndarray, i: tupl
     return slope
 
 
+# A pullback whose error is below this is right.
+RIGHT = 1e-7
+
+
+class KinkWarning(UserWarning):
+    """A slope was asked for where there is none: the gradient was compared beside a kink."""
+
+
 def gradient_check(
     layer: Layer, x: Any, *, rng: np.random.Generator, training: bool = True, step: float = 1e-5
 ) -> dict[str, float]:
@@ -484,11 +492,3 @@ def gradient_check(
         found = ", ".join(f"{len(entries)} of {name}" for name, entries in on_a_kink.items() if entries)
         warnings.warn(f"slopes on a kink were compared a little beside it: {found}", KinkWarning, stacklevel=2)
     return {name: float(np.linalg.norm(error) / largest) for name, error in errors.items()}
-
-
-# A pullback whose error is below this is right.
-RIGHT = 1e-7
-
-
-class KinkWarning(UserWarning):
-    """A slope was asked for where there is none: the gradient was compared beside a kink."""
