@@ -3,7 +3,8 @@
     a, b, y, dy    an operation's operands, its value y, and the gradient of the final result with respect to y
 
 Operators and NumPy's functions on a `Variable` arrive at `__array_ufunc__`, which computes the value as NumPy does and
-notes where it came from. So f is written once, for arrays and for variables alike: `np.tanh(X @ W + b)`.
+notes where it came from, or at `__array_function__`. So f is written once, for arrays and for variables alike:
+`np.tanh(X @ W + b)`. What has no rule is refused, never guessed.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +27,11 @@ RULES: dict[np.ufunc, tuple[Callable[..., Any], ...]] = {
         lambda dy, y, a, b: dy @ b.T if np.ndim(b) == 2 else np.multiply.outer(dy, b),
         lambda dy, y, a, b: a.T @ dy if np.ndim(a) == 2 else np.multiply.outer(a, dy),
     ),
-    np.maximum: (lambda dy, y, a, b: dy * (a > b), lambda dy, y, a, b: dy * (a <= b)),
+    # Where both are equal, each gets half, so that the order of the operands does not matter.
+    np.maximum: (
+        lambda dy, y, a, b: dy * np.heaviside(a - b, 0.5),
+        lambda dy, y, a, b: dy * np.heaviside(b - a, 0.5),
+    ),
     np.negative: (lambda dy, y, a: -dy,),
     np.exp: (lambda dy, y, a: dy * y,),
     np.log: (lambda dy, y, a: dy / a,),
@@ -43,6 +48,10 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         self.value, self.origin, self.at, self.number = np.asarray(value), origin, at, next(self._numbers)
 
     def __array_ufunc__(self, operation: np.ufunc, method: str, *operands: Any, **options: Any) -> "Variable":
+        if "out" in options:
+            raise TypeError(
+                "a variable cannot be changed in place, since others remember it: write a = a + b for a += b"
+            )
         if operation not in RULES or method != "__call__" or options:
             raise TypeError(f"there is no backward rule for numpy.{operation.__name__} used like this; see RULES")
         values = [operand.value if isinstance(operand, Variable) else operand for operand in operands]
@@ -52,11 +61,40 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         rules = zip(operands, RULES[operation], strict=True)
         return Variable(y, [(a, rule) for a, rule in rules if isinstance(a, Variable)], (y, *values))
 
-    def sum(self, axis: int | None = None, *, keepdims: bool = False) -> "Variable":
+    def __array_function__(self, function: Callable, types: Any, arguments: tuple, options: dict) -> "Variable":
+        if function not in FUNCTIONS:
+            raise TypeError(f"there is no backward rule for numpy.{function.__name__}; see RULES and FUNCTIONS")
+        return FUNCTIONS[function](*arguments, **options)
+
+    @property
+    def T(self) -> "Variable":
+        """The transpose: the slopes are transposed back."""
+        return Variable(self.value.T, [(self, lambda dy: dy.T)])
+
+    def mean(self, axis: Any = None, *, keepdims: bool = False) -> "Variable":
+        """Return the mean of all entries, or along an axis."""
+        total = self.sum(axis, keepdims=keepdims)
+        return total * (total.value.size / self.value.size)
+
+    def sum(self, axis: Any = None, *, keepdims: bool = False) -> "Variable":
         """Return the sum of all entries, or along an axis: each entry has slope 1."""
         kept = self.value.sum(axis=axis, keepdims=True)
         y = kept if keepdims else self.value.sum(axis=axis)
         return Variable(y, [(self, lambda dy: np.broadcast_to(dy.reshape(kept.shape), self.value.shape))])
+
+
+# NumPy's functions that are no ufuncs, by what they do to a variable; all others are refused.
+FUNCTIONS: dict[Callable[..., Any], Callable[..., Variable]] = {
+    np.sum: lambda a, axis=None, *, keepdims=False: a.sum(axis, keepdims=keepdims),
+    np.mean: lambda a, axis=None, *, keepdims=False: a.mean(axis, keepdims=keepdims),
+    np.transpose: lambda a: a.T,
+    np.dot: lambda a, b: a @ b if _axes(a) and _axes(b) else a * b,
+}
+
+
+def _axes(a: Any) -> int:
+    """The number of axes of an array or a variable."""
+    return np.ndim(a.value if isinstance(a, Variable) else a)
 
 
 def gradient(f: Callable[..., Variable]) -> Callable[..., Any]:

@@ -23,7 +23,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mlmath.arguments import count, fraction, function, generator, positive, real_array, returned, same_length
+from mlmath.arguments import (
+    count,
+    fraction,
+    function,
+    generator,
+    non_negative,
+    positive,
+    real_array,
+    returned,
+    same_length,
+)
 
 State = tuple[np.ndarray, ...]
 
@@ -42,6 +52,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "rate": positive,
     "momentum": fraction,
     "decay": fraction,
+    "alpha": non_negative,
     "beta1": fraction,
     "beta2": fraction,
     "epsilon": positive,
@@ -61,10 +72,9 @@ class Optimizer:
 
     _update: Callable[..., None]
 
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if name in CHECKS:
-                setattr(self, name, CHECKS[name](name, value))
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A parameter is checked whenever it is set: when the rule is made, and when somebody changes it later.
+        super().__setattr__(name, CHECKS[name](name, value) if name in CHECKS else value)
 
     def start(self, w: np.ndarray) -> State:
         """Return the state before the first step: nothing to remember, unless a rule says otherwise."""
@@ -179,6 +189,24 @@ class Adam(Optimizer):
 
 
 @dataclass
+class AdamW(Adam):
+    """Adam with decay beside its step: w ← w − η m̂ / (√ŝ + ε) − ηλw (Loshchilov and Hutter, 2019, Algorithm 2).
+
+    λ is `alpha`. A penalty λ/2 · ‖w‖² in the loss would add λw to g, and Adam would divide it by √ŝ like the rest: the
+    weights with the largest gradients would decay least. Here every entry of w, biases too, shrinks by the same share.
+    As in PyTorch, λ is multiplied by the rate; the paper multiplies it by the schedule of the rate alone.
+    """
+
+    _: KW_ONLY
+    alpha: float = 0.01
+
+    def _update(self, w, g, m, s, t):
+        lost = self.rate * self.alpha * w
+        super()._update(w, g, m, s, t)
+        w -= lost
+
+
+@dataclass
 class Newton(Optimizer):
     """Jump to where the local quadratic model is flat: w ← w − d with Hd = g (Nocedal and Wright, 2006, section 3.3).
 
@@ -190,7 +218,7 @@ class Newton(Optimizer):
     hessian: Callable[[np.ndarray], np.ndarray] = field(repr=False)
 
     def _update(self, w, g):
-        H = returned("hessian", self.hessian(w), w.shape + w.shape).reshape(w.size, w.size)
+        H = returned("hessian", self.hessian(w.copy()), w.shape + w.shape).reshape(w.size, w.size)
         try:
             w -= np.linalg.solve(H, np.ravel(g)).reshape(w.shape)
         except np.linalg.LinAlgError:
@@ -219,7 +247,7 @@ class Backtracking(Optimizer):
         w -= t * g
 
     def _loss(self, w):
-        return float(returned("loss", self.loss(w), ()))
+        return float(returned("loss", self.loss(w.copy()), ()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,7 +297,8 @@ def minimize(
 
     The outcome is "converged" once ‖gradient(w)‖ ≤ tolerance, "diverged" when the loss, the gradient or w is no
     longer finite, an entry of w exceeds `LARGEST` or a Newton step does not exist, and otherwise "step limit".
-    `start` has any shape and is not changed; `gradient` returns its shape. float32 stays float32.
+    `start` has any shape and is not changed; `gradient` returns its shape. float32 stays float32. Both functions get
+    a copy of w: what they write into it changes neither the run nor its record.
 
     Raises ValueError or TypeError for arguments of the wrong kind, and if loss or gradient is not finite at `start`.
     """
@@ -314,13 +343,14 @@ def minimize_stochastic(
     function("gradient", gradient)
     X, y = real_array("X", X, ndim=2), real_array("y", y, ndim=(1, 2))
     same_length("X", X, "y", y)
+    X, y = _read_only(X), _read_only(y)
     epochs, batch_size, rng = count("epochs", epochs), count("batch_size", batch_size), generator("rng", rng)
     deal = (rows for _ in range(epochs) for rows in batches(len(X), batch_size=batch_size, rng=rng))
     every = math.ceil(len(X) / batch_size)
 
     def batch_gradient(w, g):
         rows = next(deal)
-        return gradient(w, X[rows], y[rows])
+        return gradient(w.copy(), X[rows], y[rows])
 
     return _descend(
         lambda w: loss(w, X, y),
@@ -350,7 +380,7 @@ def _descend(loss, gradient, step_gradient, start, optimizer, *, steps, every, t
                     optimizer.step(w, step_gradient(w, g), state)
                 _bounded("the largest entry of w", np.abs(w).max(), LARGEST)
                 if k % every == 0:
-                    value, g = returned("loss", loss(w), ()), returned("gradient", gradient(w), w.shape)
+                    value, g = returned("loss", loss(w.copy()), ()), returned("gradient", gradient(w.copy()), w.shape)
                     norm = _bounded("the norm of the gradient", np.linalg.norm(g))
                     record.append((k, _bounded("the loss", value), norm))
                 iterates.append(w.copy())
@@ -363,6 +393,13 @@ def _descend(loss, gradient, step_gradient, start, optimizer, *, steps, every, t
         outcome = "diverged"
     measured, losses, norms = map(np.array, zip(*record, strict=True))
     return Run(np.array(iterates), measured, losses, norms, outcome)
+
+
+def _read_only(data: np.ndarray) -> np.ndarray:
+    """Return a view of the data into which nothing can be written."""
+    view = data.view()
+    view.flags.writeable = False
+    return view
 
 
 def _bounded(name: str, value: Any, largest: float = sys.float_info.max) -> float:

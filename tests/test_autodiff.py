@@ -1,5 +1,7 @@
 """Automatic differentiation against backpropagation, central differences and derivatives found by hand."""
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,13 @@ FUNCTIONS = {
     "vector matrix": (lambda a, b: ((a @ b) ** 2).sum(), (U, A)),
     "vector vector": (lambda a, b: (a @ b) ** 2, (V, V + 1)),
     "array first": (lambda b: (U[:, None] * (A @ b)).sum(), (B,)),
+    "transpose": (lambda a, b: ((a.T * b.T) @ U).sum() ** 2 + (np.transpose(a) @ (A @ V)).sum(), (A, POSITIVE)),
+    "dot": (lambda a, b: (U @ np.dot(a, b) ** 2).sum(), (A, B)),
+    "dot, array first": (lambda b: (np.dot(A, b) ** 2).sum(), (V,)),
+    "dot with a number": (lambda a, b: np.dot(A, np.dot(a, b)).sum(), (np.array(1.7), V)),
+    "mean": (lambda a: np.mean(a**2) + (a.mean(axis=0) ** 2 @ V), (A,)),
+    "mean that keeps its axis": (lambda a: ((a - np.mean(a, axis=1, keepdims=True)) ** 2 * A).sum(), (A,)),
+    "numpy's sum": (lambda a: (np.sum(a, axis=0) * V).sum() + np.sum(a**2), (A,)),
     "sum along an axis": (lambda a: (a.sum(axis=0) * V).sum() + (a.sum(axis=-1) ** 2 @ U), (A,)),
     "sum that keeps its axis": (lambda a: (a / a.sum(axis=1, keepdims=True) * A).sum(), (POSITIVE,)),
 }
@@ -100,7 +109,9 @@ def test_float32_stays_float32_and_an_unused_argument_has_gradient_zero():
 
 
 def test_slopes_where_there_are_two():
-    np.testing.assert_array_equal(gradient(lambda a: np.maximum(a, 0).sum())([-1.0, 0, 2]), [0, 0, 1])
+    for f in (lambda a: np.maximum(a, 0).sum(), lambda a: np.maximum(0, a).sum()):
+        np.testing.assert_array_equal(gradient(f)([-1.0, 0, 2]), [0, 0.5, 1])
+    assert gradient(np.maximum)(2.0, 2.0) == (0.5, 0.5)
     assert gradient(lambda a: np.maximum(a, a))(2.0) == 1
     assert gradient(lambda a: a**0 + a**1 + a**2)(0.0) == 1
 
@@ -112,6 +123,12 @@ def test_slopes_where_there_are_two():
         (lambda w: 3.0, 1.0, TypeError, "f must return one number .* returned 3.0"),
         (lambda w: np.sin(w), 1.0, TypeError, "no backward rule for numpy.sin"),
         (lambda w: np.add.reduce(w), [1.0], TypeError, "no backward rule for numpy.add"),
+        (lambda w: np.average(w, weights=[1, 2]), [1.0, 2], TypeError, "no backward rule for numpy.average"),
+        (lambda w: np.where([True, False], w, 0).sum(), [1.0, 2], TypeError, "no backward rule for numpy.where"),
+        (lambda w: np.linalg.norm(w), [1.0, 2], TypeError, "no backward rule for numpy.norm"),
+        (lambda w: np.mean(w, dtype=int), [1.0, 2], TypeError, "unexpected keyword argument 'dtype'"),
+        (lambda w: operator.iadd(w, 1), 1.0, TypeError, r"cannot be changed in place.*write a = a \+ b"),
+        (lambda w: operator.imul(np.ones(2), w), [1.0, 2], TypeError, "cannot be changed in place"),
         (lambda w: w > 0, 1.0, TypeError, "no backward rule for numpy.greater"),
         (lambda w: (np.ones((2, 2, 2)) @ w).sum(), [1.0, 2], ValueError, r"@ takes matrices and vectors.*\(2, 2, 2\)"),
         (lambda w: w, np.nan, ValueError, "argument 0 of f must be finite"),

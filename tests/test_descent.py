@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from mlmath.descent import (
     LARGEST,
     Adam,
+    AdamW,
     Backtracking,
     GradientDescent,
     Momentum,
@@ -69,7 +70,14 @@ def rosenbrock_hessian(w):
     return np.array([[2 - 20 * y + 60 * x**2, -20 * x], [-20 * x, 10.0]])
 
 
-ELEMENTWISE = [GradientDescent(0.02), Momentum(0.05), Nesterov(0.02), RMSProp(0.01), Adam(0.02)]
+ELEMENTWISE = [
+    GradientDescent(0.02),
+    Momentum(0.05),
+    Nesterov(0.02),
+    RMSProp(0.01),
+    Adam(0.02),
+    AdamW(0.02, alpha=1e-4),
+]
 EVERY_RULE = [*ELEMENTWISE, Newton(rosenbrock_hessian), Backtracking(rosenbrock)]
 
 
@@ -287,6 +295,40 @@ def test_rmsprop_and_adam_equal_the_papers_scalar_by_scalar(gradients, rate, a, 
         np.testing.assert_allclose(w, expected, rtol=1e-9, atol=1e-9)
 
 
+def adamw_by_hand(gradients, w, rate, alpha):
+    """Line 12 of Algorithm 2 of Loshchilov and Hutter: the step of Adam at the old w, and apart from it −ηλw."""
+    m = s = 0.0
+    for t, g in enumerate(gradients, 1):
+        m, s = 0.9 * m + 0.1 * g, 0.999 * s + 0.001 * g * g
+        w = w - rate * (m / (1 - 0.9**t)) / (math.sqrt(s / (1 - 0.999**t)) + 1e-8) - rate * alpha * w
+    return w
+
+
+@given(gradients=GRADIENTS, rate=st.floats(1e-4, 1), alpha=st.floats(0, 0.5))
+def test_adamw_equals_the_paper_scalar_by_scalar(gradients, rate, alpha):
+    rule, w = AdamW(rate, alpha=alpha), np.full((2, 3), 0.5)
+    state = rule.start(w)
+    for g in gradients:
+        rule.step(w, g, state)
+    expected = [adamw_by_hand(gradients[:, i, j].tolist(), 0.5, rate, alpha) for i, j in np.ndindex(2, 3)]
+    np.testing.assert_allclose(w.ravel(), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_adamw_decays_every_weight_alike_and_a_penalty_in_adams_gradient_does_not():
+    """Two weights, one with gradients ±1 and one with ±100, whose mean is 0; without decay both would stay about 1."""
+
+    def decayed(rule, penalty):
+        w, state = np.ones(2), rule.start(np.ones(2))
+        for sign in [1, -1] * 500:
+            rule.step(w, sign * np.array([1.0, 100.0]) + penalty * w, state)
+        return w
+
+    small, large = decayed(AdamW(0.01, alpha=0.1), 0)
+    assert small == pytest.approx((1 - 0.001) ** 1000, rel=0.02) == large
+    small, large = decayed(Adam(0.01), 0.1)
+    assert 1 - small > 20 * (1 - large) > 0
+
+
 def test_adams_first_step_is_the_rate_whatever_the_gradient():
     w = np.zeros(3)
     rule = Adam(0.01)
@@ -338,6 +380,36 @@ def test_a_gradient_that_returns_w_itself_is_not_overwritten_midway(rule):
     np.testing.assert_array_equal(aliased.iterates, copied.iterates)
 
 
+@pytest.mark.parametrize("rule", [Adam(0.1), Backtracking(lambda w: 0.5 * np.sum(clobbered(w) ** 2))], ids=names)
+def test_a_loss_or_gradient_that_writes_into_its_argument_changes_nothing(rule):
+    tidy = Backtracking(square) if isinstance(rule, Backtracking) else rule
+    careless = minimize(lambda w: square(clobbered(w)), lambda w: clobbered(w), [3.0, -1.0], rule, steps=10)
+    careful = minimize(square, square_gradient, [3.0, -1.0], tidy, steps=10)
+    np.testing.assert_array_equal(careless.iterates, careful.iterates)
+    np.testing.assert_array_equal(careless.losses, careful.losses)
+
+
+def clobbered(w):
+    """A copy of w, which is overwritten."""
+    copy = w.copy()
+    w[...] = 7
+    return copy
+
+
+def test_a_stochastic_gradient_cannot_write_into_the_data_or_the_weights():
+    X, y = np.eye(4, 2), np.ones(4)
+
+    def run(gradient):
+        options = {"batch_size": 2, "epochs": 3, "rng": np.random.default_rng(0)}
+        return minimize_stochastic(mean_square, gradient, X, y, np.zeros(2), GradientDescent(0.1), **options)
+
+    careless = run(lambda w, X, y: mean_square_gradient(clobbered(w), X, y))
+    np.testing.assert_array_equal(careless.iterates, run(mean_square_gradient).iterates)
+    with pytest.raises(ValueError, match="read-only"):
+        run(lambda w, X, y: mean_square_gradient(w, clobbered(X), y))
+    np.testing.assert_array_equal(X, np.eye(4, 2))
+
+
 # The record
 
 
@@ -352,8 +424,9 @@ def test_every_rule_finds_the_minimum_of_rosenbrocks_valley_and_records_the_way(
     np.testing.assert_array_equal(run.losses, [rosenbrock(w) for w in run.iterates])
     np.testing.assert_array_equal(run.gradient_norms, [np.linalg.norm(rosenbrock_gradient(w)) for w in run.iterates])
     np.testing.assert_array_equal(run.w, run.iterates[-1])
-    # RMSProp, whose steps do not shrink with the gradient, ends in a small cycle about the minimum.
-    assert run.outcome == ("step limit" if isinstance(rule, RMSProp) else "converged")
+    # RMSProp, whose steps do not shrink with the gradient, ends in a small cycle about the minimum, and AdamW rests
+    # where its decay and the gradient balance.
+    assert run.outcome == ("step limit" if isinstance(rule, RMSProp | AdamW) else "converged")
     np.testing.assert_allclose(run.w, [1, 1], atol=0.02)
 
 
@@ -563,6 +636,7 @@ def test_a_rule_of_ones_own_runs_like_the_others():
         (lambda v: Adam(0.1, beta1=v), "beta1", 0, (-0.1, 1)),
         (lambda v: Adam(0.1, beta2=v), "beta2", 0, (-0.1, 1)),
         (lambda v: Adam(0.1, epsilon=v), "epsilon", 1e-8, (0, -1)),
+        (lambda v: AdamW(0.1, alpha=v), "alpha", 0, (-0.1, -1)),
         (lambda v: Backtracking(square, rate=v), "rate", 1, (0, -1)),
         (lambda v: Backtracking(square, shrink=v), "shrink", 0.5, (0, 1)),
         (lambda v: Backtracking(square, sufficient=v), "sufficient", 0.5, (0, 1)),
@@ -579,6 +653,16 @@ def test_numbers_out_of_range_are_named(make, argument, good, bad):
     for value in ("0.1", None, 1j, [0.1], True):
         with pytest.raises(TypeError, match=f"^{argument} must be"):
             make(value)
+
+
+def test_parameters_are_checked_when_they_are_set_later_too():
+    rule = Adam(0.1)
+    rule.rate = 1
+    assert rule.rate == 1.0
+    for name, bad in [("rate", -1), ("rate", "0.1"), ("beta1", 1), ("epsilon", 0), ("beta2", math.nan)]:
+        with pytest.raises((ValueError, TypeError), match=f"^{name} must be"):
+            setattr(rule, name, bad)
+    assert rule == Adam(1.0)
 
 
 @pytest.mark.parametrize(

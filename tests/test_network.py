@@ -1,6 +1,7 @@
 """Layers and losses: every gradient against the complex step and central differences, and what each layer promises."""
 
 import copy
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from mlmath.network import (
     BatchNorm,
     Dense,
     Dropout,
+    KinkWarning,
     Layer,
     ReLU,
     Residual,
@@ -164,6 +166,52 @@ def test_the_gradient_check_finds_a_wrong_pullback_and_leaves_the_layer_alone():
         for name in arrays:
             np.testing.assert_array_equal(arrays[name], kept[name])
             assert arrays[name].dtype == np.float32
+
+
+def xor_network(bend):
+    network = Sequential(Dense(2, 2, rng=generator()), bend, Dense(2, 1, rng=generator()))
+    arrays = [[[1.0, 1], [1, 1]], [0.0, -1], [[1.0], [-2]], [0.0]]
+    network.parameters = dict(zip(network.parameters, map(np.array, arrays), strict=True))
+    return network
+
+
+CORNERS = np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]])
+
+
+class AlwaysOn(ReLU):
+    """A rectifier whose pullback forgets that half of it is off."""
+
+    def forward(self, x, rng=None):
+        return super().forward(x, rng)[0], lambda dy: (dy, {})
+
+
+def test_the_gradient_check_steps_around_kinks_and_says_so():
+    for seed in range(5):
+        with pytest.warns(KinkWarning, match=r"compared a little beside it: .* of 0.W, 2 of 0.b, "):
+            errors = gradient_check(xor_network(ReLU()), CORNERS, rng=generator(seed))
+        assert max(errors.values()) < 1e-7
+
+
+@pytest.mark.filterwarnings("ignore::mlmath.network.KinkWarning")
+def test_a_wrong_pullback_is_found_on_a_kink_too():
+    for seed in range(5):
+        errors = gradient_check(xor_network(AlwaysOn()), CORNERS, rng=generator(seed))
+        assert {name for name, error in errors.items() if error > 1e-7} == {"x", "0.W", "0.b"}
+
+
+@pytest.mark.parametrize("name", every_layer(2, generator()))
+def test_a_pullback_refuses_slopes_of_another_shape(name):
+    rng = generator()
+    layer = every_layer(3, rng)[name]
+    y, pullback = layer.forward(rng.normal(size=(4, 3)), generator())
+    for dy in (1.0, y[0], y[:, :1], y[None]):
+        with pytest.raises(ValueError, match=r"^dy must have the shape \(4, \d\) of the output, but its shape is"):
+            pullback(dy)
+
+
+def test_the_pullback_of_a_layer_of_ones_own_refuses_them_too():
+    with pytest.raises(ValueError, match=r"^dy must have the shape \(2, 3\) of the output, but its shape is \(3,\)"):
+        Wrong().forward(np.ones((2, 3)))[1](np.ones(3))
 
 
 def test_numerical_gradient_of_a_cubic():
@@ -427,3 +475,24 @@ def test_a_network_refuses_parameters_of_other_names_or_shapes(arrays):
     network = Sequential(Dense(2, 2, rng=generator()))
     with pytest.raises(ValueError, match="parameters must be arrays of the shapes"):
         network.parameters = arrays
+
+
+# --- What chapter 4 asks ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_one_layer_needs_as_many_units_as_a_sawtooth_has_pieces(k):
+    """Exercise "What depth is good for": with a unit less, whichever way each of them looks, one slope is wrong."""
+    x = np.linspace(0, 1, 2 ** (k + 4) + 1)
+    sawtooth = x
+    for _ in range(k):
+        sawtooth = 2 * np.maximum(sawtooth, 0) - 4 * np.maximum(sawtooth - 0.5, 0)
+
+    def error(kinks, directions):
+        units = [np.ones_like(x)] + [np.maximum(s * (x - t), 0) for s, t in zip(directions, kinks, strict=True)]
+        A = np.column_stack(units)
+        return np.abs(A @ np.linalg.lstsq(A, sawtooth)[0] - sawtooth).max()
+
+    kinks = np.arange(2**k) / 2**k
+    assert error(kinks, [1] * 2**k) < 1e-12
+    assert min(error(kinks[1:], directions) for directions in product([1, -1], repeat=2**k - 1)) > 0.05
