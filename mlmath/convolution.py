@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from mlmath.arguments import count, layer_input, real_array, whole
+from mlmath.arguments import array, count, layer_input, real_array, whole
 from mlmath.cores import share
 from mlmath.network import Layer, Pullback, initial_weights
 
@@ -116,7 +116,7 @@ class Conv2D(Layer):
         share(outputs, chunks)
 
         def pullback(dy, to_input=True):
-            dy = _inside(dy).reshape(height, c_out, width * n)
+            dy = _inside(_slopes(dy, (n, height, width, c_out))).reshape(height, c_out, width * n)
 
             def slopes(rows):
                 return (self._patches(shifted, k_h, rows) @ dy[rows].swapaxes(1, 2)).sum(axis=0)
@@ -201,16 +201,17 @@ class Conv1D(Conv2D):
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Pullback]:
         """Return the correlation of x (n, length, c_in) with W, plus b, (n, length', c_out), and its pullback."""
-        x, c_in = layer_input(x), self.parameters["W"].shape[2]
-        if x.ndim != 3 or x.shape[2] != c_in:
-            raise ValueError(f"x must have shape (n, length, {c_in}), but its shape is {x.shape}")
-        y, of_image = super().forward(x[:, np.newaxis])
+        x, c_in = _floats(x), self.parameters["W"].shape[2]
+        if x.ndim != 3 or x.shape[2] != c_in or not x.size:
+            raise ValueError(f"x must have shape (n, length, {c_in}){_none(x)}, but its shape is {x.shape}")
+        image, of_image = super().forward(x[:, np.newaxis])
+        y = image[:, 0]
 
         def pullback(dy, to_input=True):
-            dx, gradients = of_image(dy[:, np.newaxis], to_input)
+            dx, gradients = of_image(_slopes(dy, y.shape)[:, np.newaxis], to_input)
             return dx[:, 0] if to_input else None, gradients
 
-        return y[:, 0], pullback
+        return y, pullback
 
 
 class _Pool2D(Layer):
@@ -234,7 +235,10 @@ class _Pool2D(Layer):
 
 
 class MaxPool2D(_Pool2D):
-    """The largest pixel of each window; the padding never is. Its gradient goes to that pixel, the first of equals."""
+    """The largest pixel of each window; the padding never is. Its gradient goes to that pixel, the first of equals.
+
+    A window with a NaN in it has the maximum NaN, and the gradient goes to the first NaN.
+    """
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Pullback]:
         """Return the maxima (n, h', w', c) of x (n, h, w, c) and the pullback."""
@@ -245,10 +249,11 @@ class MaxPool2D(_Pool2D):
             np.maximum(y, corner, out=y)
 
         def pullback(dy):
-            left = _inside(dy).copy()
-            dx = np.zeros(x.shape, left.dtype)
+            left = _inside(_slopes(dy, _outside(y).shape)).copy()
+            dx, with_nan = np.zeros(x.shape, left.dtype), np.isnan(y).any()
             for corner, d_corner in zip(corners, self._corners(dx), strict=True):
-                here = left * (corner == y)
+                won = (corner == y) | np.isnan(corner) if with_nan else corner == y
+                here = left * won
                 d_corner += here
                 left -= here
             return _outside(_cropped(dx, self.padding)), {}
@@ -263,15 +268,16 @@ class AvgPool2D(_Pool2D):
         """Return the means (n, h', w', c) of x (n, h, w, c) and the pullback."""
         x = _padded(_inside(_images(x)), self.padding)
         corners = self._corners(x)
+        y = sum(corners[1:], corners[0]) / len(corners)
 
         def pullback(dy):
-            share = _inside(dy) / len(corners)
+            share = _inside(_slopes(dy, _outside(y).shape)) / len(corners)
             dx = np.zeros(x.shape, share.dtype)
             for d_corner in self._corners(dx):
                 d_corner += share
             return _outside(_cropped(dx, self.padding)), {}
 
-        return _outside(sum(corners[1:], corners[0]) / len(corners)), pullback
+        return _outside(y), pullback
 
 
 class GlobalAveragePool(Layer):
@@ -279,14 +285,15 @@ class GlobalAveragePool(Layer):
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Pullback]:
         """Return the means (n, c) of x (n, …, c) and the pullback."""
-        x = layer_input(x)
+        x = _floats(x)
         if x.ndim < 3 or not x.size:
-            raise ValueError(f"x must have shape (n, …, channels), but its shape is {x.shape}")
+            raise ValueError(f"x must have shape (n, …, channels){_none(x)}, but its shape is {x.shape}")
         places = tuple(range(1, x.ndim - 1))
         y = x.mean(axis=places)
 
         def pullback(dy):
-            return np.broadcast_to(np.expand_dims(dy, places) * (y.size / x.size), x.shape), {}
+            dy = np.expand_dims(_slopes(dy, y.shape), places)
+            return np.broadcast_to(dy * (y.size / x.size), x.shape), {}
 
         return y, pullback
 
@@ -295,11 +302,12 @@ class Flatten(Layer):
     """Each sample as one row of numbers, for `Dense`."""
 
     def forward(self, x: np.ndarray, rng: np.random.Generator | None = None) -> tuple[np.ndarray, Pullback]:
-        """Return x (n, …) as (n, d) and the pullback."""
-        x = layer_input(x)
+        """Return x (n, …) as (n, pixels · channels) and the pullback."""
+        x = _floats(x)
         if not x.size or not x.ndim:
-            raise ValueError(f"x must have shape (n, …), but its shape is {x.shape}")
-        return x.reshape(len(x), -1), lambda dy: (dy.reshape(x.shape), {})
+            raise ValueError(f"x must have shape (n, …){_none(x)}, but its shape is {x.shape}")
+        y = x.reshape(len(x), -1)
+        return y, lambda dy: (_slopes(dy, y.shape).reshape(x.shape), {})
 
 
 def shifted(x: np.ndarray, rows: int, columns: int) -> np.ndarray:
@@ -337,10 +345,29 @@ def _places(size: int, kernel: int, stride: int, dilation: int, *, name: str = "
 
 def _images(x: np.ndarray, channels: int | str = "channels") -> np.ndarray:
     """Return x if it holds images, with as many channels as they must have."""
-    x = layer_input(x)
+    x = _floats(x)
     if x.ndim != 4 or channels not in ("channels", x.shape[3]) or not x.size:
-        raise ValueError(f"x must have shape (n, height, width, {channels}), but its shape is {x.shape}")
+        raise ValueError(f"x must have shape (n, height, width, {channels}){_none(x)}, but its shape is {x.shape}")
     return x
+
+
+def _none(x: np.ndarray) -> str:
+    """Return what to say of an array without entries."""
+    return "" if x.size else " with one sample or more, and one pixel or more"
+
+
+def _floats(x: np.ndarray) -> np.ndarray:
+    """Return x as an array of floats; those of half precision, whose sums end at 65504, become float32."""
+    x = layer_input(x)
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def _slopes(dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return dy as an array of floats, if there is a slope for each entry of the output."""
+    dy = array("dy", dy)
+    if dy.shape != shape:
+        raise ValueError(f"dy must have the shape {shape} of the layer's output, but its shape is {dy.shape}")
+    return _floats(dy)
 
 
 def _inside(x: np.ndarray) -> np.ndarray:

@@ -187,6 +187,37 @@ def test_a_network_of_all_layers_agrees_with_differences():
     assert network.forward(rng.normal(size=(3, 6, 6, 2)))[1](np.ones((3, 3)), to_input=False)[0] is None
 
 
+@pytest.mark.parametrize("h", range(4, 9))
+@pytest.mark.parametrize(("stride", "padding", "dilation"), [(2, 1, 1), (3, 0, 2), (1, 2, 1), (3, 2, 1)])
+def test_the_slopes_of_the_pixels_are_the_correlation_that_the_chapter_says_in_words(h, stride, padding, dilation):
+    if h + 2 * padding <= 2 * dilation:
+        pytest.skip("the kernel does not fit")
+    options = {"stride": stride, "padding": padding, "dilation": dilation}
+    layer, x = Conv1D(1, 1, 3, **options, rng=generator()), generator(1).normal(size=(1, h, 1))
+    y, pullback = layer.forward(x)
+    dy = generator(2).normal(size=y.shape)
+    stretched = np.zeros(stride * (y.shape[1] - 1) + 1)
+    stretched[::stride] = dy[0, :, 0]
+    margin, left_over = 2 * dilation - padding, (h + 2 * padding - 2 * dilation - 1) % stride
+    padded = np.pad(stretched, 9)[9 - margin : 9 + len(stretched) + margin + left_over]
+    turned = layer.parameters["W"][0, ::-1, 0, 0]
+    expected = correlate(padded[None, None, :, None], turned.reshape(1, 3, 1, 1), dilation=(1, dilation))
+    np.testing.assert_allclose(pullback(dy)[0].ravel(), expected.ravel(), atol=1e-13)
+
+
+def test_after_batch_normalization_the_slopes_along_the_weights_shrink_as_the_weights_grow():
+    x, slopes = generator(1).normal(size=(9, 4, 4, 2)), {}
+    for factor in (1, 4):
+        network = Sequential(Conv2D(2, 3, 3, rng=generator()), BatchNorm(3, epsilon=1e-12))
+        network.layers[0].parameters["W"] *= factor
+        y, pullback = network.forward(x, generator())
+        dx, gradients = pullback(generator(2).normal(size=y.shape))
+        slopes[factor] = y, dx, factor * gradients["0.W"]
+        assert abs(np.vdot(gradients["0.W"], network.parameters["0.W"])) < 1e-9
+    for one, four in zip(slopes[1], slopes[4], strict=True):
+        np.testing.assert_allclose(one, four, atol=1e-9)
+
+
 # --- Pooling ----------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +239,19 @@ def test_the_padding_is_never_a_maximum_and_counts_in_a_mean():
     x = np.full((1, 2, 2, 1), -4.0)
     np.testing.assert_array_equal(MaxPool2D(2, padding=1).forward(x)[0][0, :, :, 0], np.full((2, 2), -4))
     np.testing.assert_array_equal(AvgPool2D(2, padding=1).forward(x)[0][0, :, :, 0], np.full((2, 2), -1))
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_nan_comes_through_every_pool_and_takes_the_slope(place):
+    x = np.arange(8.0).reshape(1, 2, 4, 1)
+    x[0, place // 2, place % 2, 0] = np.nan
+    for layer in (MaxPool2D(2), AvgPool2D(2), MaxPool2D(2, stride=2, padding=0)):
+        np.testing.assert_array_equal(np.isnan(layer.forward(x)[0]).ravel(), [True, False])
+    assert np.isnan(GlobalAveragePool().forward(x)[0]).all()
+    dx, _ = MaxPool2D(2).forward(x)[1](np.array([5.0, 7.0]).reshape(1, 1, 2, 1))
+    expected = np.zeros((2, 4))
+    expected[place // 2, place % 2], expected[1, 3] = 5, 7
+    np.testing.assert_array_equal(dx[0, :, :, 0], expected)
 
 
 # --- Images and text --------------------------------------------------------------------------------------------------
@@ -274,6 +318,48 @@ def bars(rng, n=200):
     for image, vertical, at in zip(x, y, rng.integers(1, 7, size=n), strict=True):
         (image[:, at] if vertical else image[at])[:] += 1
     return x, y
+
+
+def every_kind(rng):
+    """A layer of each kind, with the shape of an input that it takes."""
+    images = (2, 4, 5, 1)
+    return [
+        (Conv2D(1, 3, (3, 2), stride=2, padding=1, rng=rng), images),
+        (Conv1D(1, 3, 2, rng=rng), (2, 6, 1)),
+        (Conv1D(1, 3, 2, padding="causal", rng=rng), (2, 6, 1)),
+        (MaxPool2D(2, padding=1), images),
+        (AvgPool2D(2, padding=1), images),
+        (GlobalAveragePool(), images),
+        (Flatten(), images),
+    ]
+
+
+def test_a_pullback_refuses_slopes_of_another_shape_than_the_output():
+    for layer, shape in every_kind(generator()):
+        y, pullback = layer.forward(generator().normal(size=shape))
+        for wrong in (y[:1], y[..., :1, np.newaxis], y.swapaxes(0, -1).copy(), y.ravel(), 1.0):
+            if np.shape(wrong) != y.shape:
+                with pytest.raises(ValueError, match="dy must have the shape"):
+                    pullback(wrong)
+
+
+def test_a_batch_of_none_is_refused_and_says_so():
+    for layer, shape in every_kind(generator()):
+        with pytest.raises(ValueError, match="one sample or more"):
+            layer.forward(np.zeros((0, *shape[1:])))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.int64, np.uint8, bool])
+def test_half_precision_and_whole_numbers_give_what_floats_give(kind):
+    for layer, shape in every_kind(generator()):
+        x = generator().integers(0, 2, size=shape).astype(kind)
+        y, pullback = layer.forward(x)
+        expected, of_floats = layer.forward(x.astype(float))
+        dy = generator(1).integers(0, 2, size=y.shape).astype(kind)
+        np.testing.assert_allclose(y, expected, rtol=1e-6)
+        np.testing.assert_allclose(pullback(dy)[0], of_floats(dy.astype(float))[0], rtol=1e-5, atol=1e-6)
+    large = np.full((1, 2, 2, 1), 60000, np.float16)  # two of them are beyond what half precision can hold
+    assert AvgPool2D().forward(large)[0].item() == GlobalAveragePool().forward(large)[0].item() == 60000
 
 
 def test_float32_stays_float32_from_the_first_output_to_the_trained_weights():
