@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, Regre
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from mlmath.arguments import boolean, converted, count, one_of, positive
 from mlmath.convolution import Conv2D, Flatten, MaxPool2D
@@ -39,6 +39,62 @@ from mlmath.network import (
 from mlmath.regression import least_squares, ridge, with_intercept
 from mlmath.training import evaluate, train
 
+BLOCK = 1 << 20  # numbers that are looked at, or computed, at a time
+FLOATS = [np.float64, np.float32]
+
+
+def _blocks(n: int, numbers: int) -> list[slice]:
+    """Cut n rows of so many numbers each into blocks of about BLOCK numbers."""
+    rows = max(1, BLOCK // max(numbers, 1))
+    return [slice(i, i + rows) for i in range(0, n, rows)]
+
+
+def _moments(A: np.ndarray, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each column of A (n, …), in float64; exact for a constant column."""
+    share = np.full(len(A), 1 / len(A)) if weight is None else weight / weight.sum()
+    columns, blocks = A.reshape(len(A), -1), _blocks(len(A), A[0].size)
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, high = (extreme(axis=0).astype(float) for extreme in (columns.min, columns.max))
+        mean = sum(share[rows] @ columns[rows].astype(float) for rows in blocks)
+        mean = np.where(low == high, low, mean)
+        unit = np.where(low == high, 1, high - low)  # so that no square overflows or vanishes
+        variance = sum(share[rows] @ ((columns[rows] - mean) / unit) ** 2 for rows in blocks)
+        return mean.reshape(A.shape[1:]), (unit * np.sqrt(variance)).reshape(A.shape[1:])
+
+
+def _far(A: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """Return the means of the columns that are far from 0 for their spread, and 0 for the others.
+
+    These differences are exact, or nearly: numbers within a factor of 2 lose no digit when they are subtracted.
+    """
+    mean, spread = _moments(A, weight)
+    return np.where(np.abs(mean) > 10 * spread, mean, 0)
+
+
+def _less(A: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return A − mean in A's type, though the mean is in float64."""
+    return np.subtract(A, mean, out=np.empty_like(A), casting="same_kind") if np.any(mean) else A
+
+
+def _affine(X: np.ndarray, w: np.ndarray, b: Any) -> np.ndarray:
+    """Return Xwᵀ + b in X's type, computed in float64: in float32 a large mean would take most of the digits."""
+    if X.dtype == float:
+        return X @ w.T + b
+    parts = [X[rows].astype(float) @ w.T.astype(float) + b for rows in _blocks(len(X), X.shape[1])]
+    return np.concatenate(parts).astype(X.dtype)
+
+
+def _sample_weight(sample_weight: Any, X: np.ndarray) -> np.ndarray | None:
+    """Return the weights as floats (n,), not all of which are 0; None if there are none."""
+    if sample_weight is None:
+        return None
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weight < 0).any():
+        raise ValueError(f"sample_weight must be at least 0, but it holds {weight.min():g}")
+    if not weight.any():
+        raise ValueError("sample_weight must be greater than 0 for some samples, but all are zero")
+    return weight
+
 
 class _LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
     """ŷ = Xw + b."""
@@ -48,58 +104,79 @@ class _LinearModel(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """Return ŷ = Xw + b, (n,) or (n, k), for X (n, d)."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return X @ self.coef_.T + self.intercept_
+        return _affine(validate_data(self, X, dtype=FLOATS, reset=False), self.coef_, self.intercept_)
 
-    def _validate(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _validate(self, X: Any, y: Any, sample_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return X, y and the weights without the samples whose weight is 0."""
         boolean("fit_intercept", self.fit_intercept)
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True)
-        return X, converted("y", y, X.dtype)
+        X, y = validate_data(self, X, y, dtype=FLOATS, multi_output=True, y_numeric=True)
+        y, weight = converted("y", y, X.dtype), _sample_weight(sample_weight, X)
+        return (X, y, None) if weight is None else (X[weight > 0], y[weight > 0], weight[weight > 0])
+
+
+def _rooted(A: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Return √s A for the weights s: squares of its rows are weighted by s."""
+    return A if weight is None else (A.T * np.sqrt(weight).astype(A.dtype)).T
 
 
 class LinearRegression(_LinearModel):
-    """Least squares, by `mlmath.regression.least_squares`.
+    """Least squares, by `mlmath.regression.least_squares`; the squares are weighted by `sample_weight`.
 
-    With `fit_intercept` the bias is the weight of a column of ones. Where a constant or collinear column leaves many
-    equally good fits, `"qr"` and `"normal"` warn (`RankWarning`) and, as `"svd"` does, take the one of least ‖(b, w)‖.
+    With `fit_intercept` the bias is the weight of a column of ones, beside columns from which means that are far from
+    0 have been taken. Where a constant or collinear column leaves many equally good fits, `"qr"` and `"normal"` warn
+    (`RankWarning`) and, as `"svd"` does, take the one of least ‖w‖. The bias is float64 even for float32.
     """
 
     def __init__(self, *, solver: str = "qr", fit_intercept: bool = True) -> None:
         self.solver = solver
         self.fit_intercept = fit_intercept
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Fit w and b to X (n, d) and y (n,) or (n, k)."""
-        X, y = self._validate(X, y)
-        A = with_intercept(X) if self.fit_intercept else X
-        try:
-            w = least_squares(A, y, solver=self.solver)
-        except np.linalg.LinAlgError as error:
-            warnings.warn(str(error), np.exceptions.RankWarning, stacklevel=2)
-            w = least_squares(A, y, solver="svd")
-        self.coef_ = w[-X.shape[1] :].T
-        self.intercept_ = w[0] if self.fit_intercept else np.zeros_like(w[0])
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit w and b to X (n, d) and y (n,) or (n, k), with weights (n,) or all alike."""
+        X, y, weight = self._validate(X, y, sample_weight)
+        if self.solver != "svd":
+            try:
+                return self._fit(X, y, weight, self.solver)
+            except np.linalg.LinAlgError as error:
+                warnings.warn(str(error), np.exceptions.RankWarning, stacklevel=2)
+        return self._fit(X, y, weight, "svd")
+
+    def _fit(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None, solver: str) -> Self:
+        shift, level, b = np.zeros(X.shape[1]), np.zeros(y.shape[1:]), np.zeros(y.shape[1:])
+        if self.fit_intercept and solver == "svd":  # a bias that is not part of ‖w‖
+            shift, level = _moments(X, weight)[0], _moments(y, weight)[0]
+        elif self.fit_intercept:
+            shift, level = _far(X, weight), _far(y, weight)
+        A, target = _less(X, shift), _less(y, level)
+        if self.fit_intercept and solver != "svd":
+            A = with_intercept(A)
+        w = least_squares(_rooted(A, weight), _rooted(target, weight), solver=solver)
+        if len(w) > X.shape[1]:
+            b, w = w[0], w[1:]
+        self.coef_ = w.T
+        self.intercept_ = b + (level - shift @ w)
         return self
 
 
 class Ridge(_LinearModel):
-    """Least squares with the penalty α‖w‖², by `mlmath.regression.ridge`.
+    """Least squares with the penalty α‖w‖², by `mlmath.regression.ridge`; the squares are weighted by `sample_weight`.
 
     With `fit_intercept` X and y are centered first, so that the bias is not penalized. The weight of a constant
-    column is then 0, and collinear columns share theirs.
+    column is then 0, and collinear columns share theirs. The bias is float64 even for float32.
     """
 
     def __init__(self, *, alpha: float = 1.0, fit_intercept: bool = True) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Fit w and b to X (n, d) and y (n,) or (n, k)."""
-        X, y = self._validate(X, y)
-        x_mean, y_mean = X.mean(axis=0), y.mean(axis=0)
-        if not self.fit_intercept:
-            x_mean, y_mean = np.zeros_like(x_mean), np.zeros_like(y_mean)
-        self.coef_ = ridge(X - x_mean, y - y_mean, alpha=self.alpha).T
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit w and b to X (n, d) and y (n,) or (n, k), with weights (n,) or all alike."""
+        X, y, weight = self._validate(X, y, sample_weight)
+        x_mean, y_mean = np.zeros(X.shape[1]), np.zeros(y.shape[1:])
+        if self.fit_intercept:
+            x_mean, y_mean = _moments(X, weight)[0], _moments(y, weight)[0]
+        A, target = _rooted(_less(X, x_mean), weight), _rooted(_less(y, y_mean), weight)
+        self.coef_ = ridge(A, target, alpha=self.alpha).T
         self.intercept_ = y_mean - x_mean @ self.coef_.T
         return self
 
@@ -109,7 +186,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
 
     α is 1/C of scikit-learn's model of the same name. `coef_` is (1, d) for two classes and (k, d) for more, and
     `n_iter_` counts the steps. Warns with `SeparableWarning` as the function does, and with `ConvergenceWarning` if
-    the steps do not suffice. With float32 the probabilities are float32.
+    the steps do not suffice. With float32 the probabilities are float32, but the bias is float64.
     """
 
     def __init__(self, *, alpha: float = 1.0, solver: str = "newton", steps: int = 1000) -> None:
@@ -119,27 +196,28 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit w and b to X (n, d) and the labels y (n,)."""
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        X, y = validate_data(self, X, y, dtype=FLOATS)
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) == 1:
             raise ValueError(f"y must hold at least two classes, but it has 1 class: {self.classes_[0]}")
-        fit = logistic_regression(X, labels, alpha=self.alpha, solver=self.solver, steps=self.steps)
+        shift = _far(X)
+        fit = logistic_regression(_less(X, shift), labels, alpha=self.alpha, solver=self.solver, steps=self.steps)
         if fit.run.outcome == "step limit":
             warnings.warn(
                 f"steps={self.steps} did not suffice for the minimum; allow more, or scale the columns of X",
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self.coef_, self.intercept_ = np.atleast_2d(fit.w.T), np.atleast_1d(fit.b)
+        self.coef_ = np.atleast_2d(fit.w.T)
+        self.intercept_ = np.atleast_1d(fit.run.w[0]) - self.coef_ @ shift
         self.n_iter_ = fit.run.steps
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the logits z = Xw + b, (n,) for two classes and (n, k) for more."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        z = X @ self.coef_.T + self.intercept_
+        z = _affine(validate_data(self, X, dtype=FLOATS, reset=False), self.coef_, self.intercept_)
         return z[:, 0] if len(self.classes_) == 2 else z
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -167,12 +245,34 @@ class _TrainedNetwork(BaseEstimator):
 
     _layers: Callable[[np.ndarray, int, np.random.Generator], list[Layer]]
 
-    def _inputs(self, X: np.ndarray) -> np.ndarray:
+    def _rows(self, X: Any, *, fitted: bool) -> Any:
+        """Return X as the table (n, d) that it is, or holds."""
         return X
 
+    def _measure(self, X: np.ndarray) -> None:
+        """Learn what `_inputs` needs to know of the training set.
+
+        It is each column's mean and its deviation, or a fifth of its range, if more: rare values are not blown up.
+        """
+        self.mean_, deviation = _moments(X)
+        with np.errstate(over="ignore"):
+            extent = X.max(axis=0).astype(float) - X.min(axis=0).astype(float)
+        self.scale_ = np.maximum(deviation, extent / 5)
+        if not np.isfinite(self.scale_).all():
+            raise ValueError("X must be of moderate size, but its variance overflows; change the units")
+        self.scale_[self.scale_ == 0] = 1
+
+    def _inputs(self, X: np.ndarray) -> np.ndarray:
+        """Return what the network is given for X, in its type."""
+        inputs = np.subtract(X, self.mean_, out=np.empty(X.shape, self._dtype), casting="same_kind")
+        inputs /= self.scale_
+        return inputs
+
     def _train(self, X: np.ndarray, y: np.ndarray, outputs: int, loss: Loss) -> None:
+        self._dtype = np.dtype(np.float32 if X.dtype == np.float32 else float)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         self.network_ = Sequential(*self._layers(X, outputs, rng))
+        self._measure(X)
         self.history_ = train(
             self.network_,
             self._inputs(X),
@@ -187,8 +287,13 @@ class _TrainedNetwork(BaseEstimator):
 
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return evaluate(self.network_, self._inputs(X))
+        X = validate_data(self, self._rows(X, fitted=True), dtype="numeric", reset=False)
+        blocks = _blocks(len(X), self._numbers())
+        return np.concatenate([evaluate(self.network_, self._inputs(X[rows])) for rows in blocks])
+
+    def _numbers(self) -> int:
+        """Return how many numbers the largest layer makes of a sample."""
+        return max(self.n_features_in_, *(w.shape[-1] for w in self.network_.parameters.values()))
 
 
 class _SoftmaxClassifier(ClassifierMixin, _TrainedNetwork):
@@ -196,7 +301,7 @@ class _SoftmaxClassifier(ClassifierMixin, _TrainedNetwork):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train a network on X (n, d) and the labels y (n,)."""
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        X, y = validate_data(self, self._rows(X, fitted=False), y, dtype="numeric")
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) == 1:
@@ -244,9 +349,9 @@ class _MultilayerPerceptron(_TrainedNetwork):
         layers: list[Layer] = []
         d = X.shape[1]
         for size in (count("hidden", size) for size in self.hidden):
-            layers += [Dense(d, size, rng=rng, initialization=initialization, dtype=X.dtype), activation()]
+            layers += [Dense(d, size, rng=rng, initialization=initialization, dtype=self._dtype), activation()]
             d = size
-        return [*layers, Dense(d, outputs, rng=rng, initialization="xavier", dtype=X.dtype)]
+        return [*layers, Dense(d, outputs, rng=rng, initialization="xavier", dtype=self._dtype)]
 
 
 class MLPClassifier(_SoftmaxClassifier, _MultilayerPerceptron):
@@ -254,7 +359,7 @@ class MLPClassifier(_SoftmaxClassifier, _MultilayerPerceptron):
 
     `hidden` holds the sizes of the hidden layers, `activation` is "relu", "tanh" or "sigmoid", and the objective is the
     mean cross-entropy + α/2 Σ W². (scikit-learn's α is divided by the batch size.) `network_` is the trained network,
-    `history_` the record of its training. float32 stays float32. Columns of X should be of similar size.
+    `history_` the record of its training. float32 stays float32. The columns of X are centered and scaled inside.
     """
 
 
@@ -267,30 +372,32 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, _MultilayerPerceptron):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train a network on X (n, d) and the targets y (n,) or (n, k)."""
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True)
+        X, y = validate_data(self, X, y, dtype=FLOATS, multi_output=True, y_numeric=True)
         y = converted("y", y, X.dtype)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.target_mean_, scale = y.mean(axis=0), y.std(axis=0)
-        if not np.isfinite(scale).all():
+        self.target_mean_, self.target_scale_ = _moments(y)
+        if not np.isfinite(self.target_scale_).all():
             raise ValueError("y must be of moderate size, but its variance overflows; change the units")
-        self.target_scale_ = np.where(scale > 0, scale, 1).astype(X.dtype)
-        self._train(X, (y - self.target_mean_) / self.target_scale_, y[0].size, squared_error)
+        scale = np.where(self.target_scale_ > 0, self.target_scale_, 1)
+        self._train(X, (y - self.target_mean_) / scale, y[0].size, squared_error)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the predictions, (n,) or (n, k)."""
         outputs = self._outputs(X)
-        return outputs.reshape(len(outputs), *self.target_mean_.shape) * self.target_scale_ + self.target_mean_
+        outputs = outputs.reshape(len(outputs), *self.target_mean_.shape)
+        return (outputs * self.target_scale_ + self.target_mean_).astype(self._dtype)
 
 
 class ConvNetClassifier(_SoftmaxClassifier):
     """The network of chapter 5, by `mlmath.convolution`, `mlmath.network` and `mlmath.training`.
 
     For each of `channels` a convolution with kernels 3 × 3 and a ReLU, and between two of them maximum pooling 2 × 2;
-    then dropout, a dense layer and the softmax. A row of X (n, d) is an image, row by row, of `image_shape` (height,
-    width) or (height, width, channels); if that is None, a square one, or where d is no square, one of a single row.
-    Pixels are divided by the largest in the training set. `network_` is the trained network, `history_` the record of
-    its training. float32 stays float32, and is twice as fast.
+    then dropout, a dense layer and the softmax. X holds images, (n, height, width) or (n, height, width, channels), or
+    a row (n, d) for each of them, pixel after pixel, of `image_shape` (height, width) or (height, width, channels).
+    Without it d must be a square, of a gray square image, or less than 64, a line. Each channel is centered and scaled
+    by the level and the contrast of the usual image, and pixels ten times farther out than its farthest are clipped.
+    `predict` takes as many images at a time as a few dozen megabytes hold. `network_` is the trained network,
+    `history_` the record of its training. float32 stays float32, and is twice as fast.
     """
 
     def __init__(
@@ -320,7 +427,6 @@ class ConvNetClassifier(_SoftmaxClassifier):
                 f"channels must be a tuple of numbers of channels such as (16, 32), but it is {self.channels!r}"
             )
         height, width, c_in = self.image_shape_ = self._image_shape(X.shape[1])
-        self.scale_ = float(np.abs(X).max()) or 1.0
         layers: list[Layer] = []
         for i, c_out in enumerate(count("channels", c) for c in self.channels):
             if i > 0:
@@ -329,14 +435,45 @@ class ConvNetClassifier(_SoftmaxClassifier):
                 height, width = height // pool[0], width // pool[1]
             kernel = min(3, 2 * height - 1), min(3, 2 * width - 1)
             padding = kernel[0] // 2, kernel[1] // 2
-            layers += [Conv2D(c_in, c_out, kernel, padding=padding, rng=rng, dtype=X.dtype), ReLU()]
+            layers += [Conv2D(c_in, c_out, kernel, padding=padding, rng=rng, dtype=self._dtype), ReLU()]
             c_in = c_out
-        dense = Dense(height * width * c_in, outputs, rng=rng, initialization="xavier", dtype=X.dtype)
+        dense = Dense(height * width * c_in, outputs, rng=rng, initialization="xavier", dtype=self._dtype)
         return [*layers, Flatten(), Dropout(self.drop), dense]
 
+    def _numbers(self) -> int:
+        height, width, c_in = self.image_shape_
+        return height * width * max(c_in, *self.channels) if self.channels else super()._numbers()
+
+    def _rows(self, X: Any, *, fitted: bool) -> Any:
+        if (X.ndim if hasattr(X, "ndim") else np.asarray(X).ndim) not in (3, 4):
+            if not fitted:
+                self._images_shape = None
+            return X
+        X = np.asarray(X)
+        shape = (*X.shape[1:], 1)[:3]
+        expected = self.image_shape_ if fitted else self.image_shape and (*self.image_shape, 1)[:3]
+        if expected:
+            if shape != tuple(expected):
+                raise ValueError(f"X must hold images of shape {tuple(expected)}, but its shape is {X.shape}")
+        elif X.ndim == 4 and shape[0] in (1, 3, 4) and shape[2] > 4:
+            raise ValueError(
+                f"X must hold images (n, height, width, channels), but its shape {X.shape} looks like channels first: "
+                "use np.moveaxis(X, 1, -1), or say image_shape if this is what you mean"
+            )
+        if not fitted:
+            self._images_shape = shape
+        return X.reshape(len(X), math.prod(shape))
+
     def _image_shape(self, d: int) -> tuple[int, int, int]:
+        if self._images_shape is not None:
+            return self._images_shape
         if self.image_shape is None:
             side = math.isqrt(d)
+            if side**2 != d and (d >= 64 or (d > 3 and d % 3 == 0 and math.isqrt(d // 3) ** 2 == d // 3)):
+                raise ValueError(
+                    f"image_shape must be given for rows of {d} numbers, which are no square of gray pixels: "
+                    f"(height, width, 3) for colors, (1, {d}) for a line"
+                )
             return (side, side, 1) if side**2 == d else (1, d, 1)
         if not isinstance(self.image_shape, tuple | list):
             raise TypeError(f"image_shape must be a tuple such as (8, 8), but it is {self.image_shape!r}")
@@ -349,5 +486,25 @@ class ConvNetClassifier(_SoftmaxClassifier):
         height, width, channels = (*shape, 1)[:3]
         return height, width, channels
 
+    def _measure(self, X: np.ndarray) -> None:
+        """Learn the level and the contrast of the usual image in each channel: a single strange one changes neither."""
+        images = X.reshape(len(X), -1, self.image_shape_[2])
+        blocks = _blocks(len(X), X.shape[1])
+        self.mean_ = np.median(np.concatenate([images[rows].mean(axis=1, dtype=float) for rows in blocks]), axis=0)
+        contrast, farthest = np.empty((2, len(X), images.shape[2]))
+        for rows in blocks:
+            off = np.abs(images[rows] - self.mean_)
+            farthest[rows] = off.max(axis=1)
+            unit = np.where(farthest[rows] > 0, farthest[rows], 1)  # so that no square overflows or vanishes
+            contrast[rows] = unit * np.sqrt(((off / unit[:, np.newaxis]) ** 2).mean(axis=1))
+        self.scale_ = np.median(contrast, axis=0)
+        self.scale_ = np.where(self.scale_ > 0, self.scale_, contrast.mean(axis=0))
+        self.scale_ = np.where(self.scale_ > 0, self.scale_, 1)
+        usual = np.median(farthest, axis=0)
+        self.farthest_ = np.where(usual > 0, 10 * usual, farthest.max(axis=0)) / self.scale_
+
     def _inputs(self, X: np.ndarray) -> np.ndarray:
-        return (X / self.scale_).reshape(len(X), *self.image_shape_)
+        images = X.reshape(len(X), *self.image_shape_)
+        images = np.subtract(images, self.mean_, out=np.empty(images.shape, self._dtype), casting="same_kind")
+        images /= self.scale_
+        return np.clip(images, -self.farthest_, self.farthest_, out=images, casting="same_kind")

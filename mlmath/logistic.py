@@ -25,6 +25,7 @@ from mlmath.descent import Nesterov, Run, minimize
 ROWS = 1024  # samples in a block: their share of A stays in a processor core's own cache
 ENOUGH = 50  # samples for each weight make a minimum that more samples move only a little
 EPSILON = float(np.finfo(float).eps)
+ASKED = 500  # weights of which Newton's method is asked, after a descent, whether there is a minimum
 Outcome = Literal["converged", "step limit", "diverged"]
 
 
@@ -116,7 +117,8 @@ def logistic_regression(
     Warns with `SeparableWarning` if α = 0 and some boundary separates the classes, or has samples on it and none on
     the wrong side: whatever the weights, larger ones are better. `"newton"` then stops where W separates the classes,
     or where only the logits of the separated samples still move, for which an overlap by less than a millionth of the
-    spread may be taken, too; `"descent"` looks at its last W, for the former.
+    spread may be taken, too; `"descent"` looks at its last W, and where there are no more
+    than 500 weights, asks Newton's method from there.
     Raises ValueError for bad shapes, NaN, infinity, a negative α, a single class and labels that are no classes.
     Reference: T. Hastie and others, The Elements of Statistical Learning (2009), section 4.4.
     """
@@ -382,13 +384,16 @@ def _newton(objective: _Objective, W: np.ndarray, steps: int) -> tuple[Run, bool
     here, delta = objective.at(W), np.inf
     record = [(here.W, here.loss, np.linalg.norm(here.gradient))]
     outcome: Outcome = "step limit"
+    proved = False
     while len(record) <= steps and outcome == "step limit":
         solve = objective.newton_step(here.P)
         step, previous = solve(here.gradient), delta
         delta = np.sqrt(max(np.vdot(here.gradient, step), 0))
-        if not objective.penalty.any() and _runs_away(objective, here, step, previous, delta):
-            outcome = "diverged"
-            break
+        if not objective.penalty.any():
+            proved = proved or _favors(objective, -step)
+            if _runs_away(objective, here, step, previous, delta):
+                outcome = "diverged"
+                break
         there, t = objective.at(here.W - step), 1.0
         while not there.loss <= here.loss - 1e-4 * t * delta**2 + 16 * EPSILON * here.loss:
             t /= 2
@@ -397,8 +402,19 @@ def _newton(objective: _Objective, W: np.ndarray, steps: int) -> tuple[Run, bool
             outcome = "converged"
         here = there
         record.append((here.W, here.loss, np.linalg.norm(here.gradient)))
+    if proved:
+        outcome = "diverged"
     iterates, losses, norms = map(np.array, zip(*record, strict=True))
     return Run(iterates, np.arange(len(record)), losses, norms, outcome), outcome == "diverged"
+
+
+def _favors(objective: _Objective, change: np.ndarray) -> bool:
+    """Whether this change of W proves that no minimum exists: it helps another class in no sample, and its own in some.
+
+    With three or more classes a step may move some logits by hundreds, until rounding hides that they never rest.
+    """
+    gains = _leads(objective.y, objective.A @ change)
+    return bool(gains.max() > 0.5 and gains.min() > -1e-9 * gains.max())
 
 
 def _runs_away(objective: _Objective, here: _Point, step: np.ndarray, previous: float, delta: float) -> bool:
@@ -427,6 +443,8 @@ def _descent(objective: _Objective, W: np.ndarray, steps: int) -> tuple[Run, boo
         steps=steps,
     )
     separable = not objective.penalty.any() and _leads(y, A @ run.w).min() > 0
+    if not (separable or objective.penalty.any()) and W.size <= ASKED:
+        _, separable = _newton(objective, run.w, 100)
     outcome = "diverged" if separable else run.outcome
     return replace(run, losses=n * run.losses, gradient_norms=n * run.gradient_norms, outcome=outcome), separable
 

@@ -468,6 +468,34 @@ def test_separable_and_partly_separable_data_are_told_from_others_as_linear_prog
     assert 20 < sum(verdicts) < 100
 
 
+@pytest.mark.parametrize("seed", [0, 243, 490])
+def test_partly_separable_data_of_many_classes_are_told_though_steps_are_long(seed):
+    # Of 500 problems like these, the ones that had been said to converge.
+    rng = np.random.default_rng(seed)
+    k, d = int(rng.integers(2, 6)), int(rng.integers(1, 6))
+    n, kind = int(rng.integers(2 * k, 14 * k)), rng.integers(0, 4)
+    X = rng.normal(size=(n, d)) * (1 if kind < 3 else 10.0 ** rng.integers(-3, 4, size=d))
+    y = (X / X.std(axis=0) @ rng.normal(size=(d, k)) * rng.choice([0, 1, 5, 50]) + rng.gumbel(size=(n, k))).argmax(1)
+    y[:k] = range(k)
+    assert linear_program_separates(X, y)
+    assert quiet(X, y).separable
+
+
+def test_partly_separable_data_are_told_after_a_descent_too():
+    dummy, rng = np.arange(60) < 10, np.random.default_rng(0)
+    y = np.where(dummy, 1, rng.integers(0, 2, 60))
+    X = np.column_stack([rng.normal(size=60), dummy])
+    with pytest.warns(SeparableWarning):
+        fit = logistic_regression(X, y, solver="descent", steps=300)
+    assert fit.separable
+    assert fit.run.outcome == "diverged"
+    for k in (2, 3):
+        X, y = rng.normal(size=(60, 2)), rng.integers(0, k, 60)
+        fit = logistic_regression(X + X[:, ::-1] * 0.9, y, solver="descent", steps=5)
+        assert not fit.separable
+        assert fit.run.outcome == "step limit"
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_separable_data_stop_with_a_warning_that_says_what_to_do(solver):
     X, y = data.breast_cancer().X, data.breast_cancer().y
