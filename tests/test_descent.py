@@ -1,5 +1,7 @@
+import json
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from mlmath.data import diabetes
 from mlmath.descent import (
     LARGEST,
     Adam,
@@ -22,6 +25,7 @@ from mlmath.descent import (
     minimize,
     minimize_stochastic,
 )
+from mlmath.regression import ridge
 
 # The quadratic L(w) = ½ Σ λᵢ wᵢ², turned so that no axis is an eigenvector.
 EIGENVALUES = np.array([1.0, 3.0, 10.0])
@@ -151,6 +155,28 @@ def test_momentum_converges_up_to_two_plus_two_beta(momentum, margin, outcome):
     assert (run.losses[-1] / run.losses[-101]) ** (1 / 200) == pytest.approx(radius, rel=1e-6)
 
 
+@pytest.mark.parametrize("rate", [0.02, 0.1, 0.15, 0.199])
+def test_below_two_over_the_largest_curvature_a_step_gains_what_the_descent_lemma_promises(rate):
+    run = minimize(quadratic, quadratic_gradient, START, GradientDescent(rate), steps=30)
+    promised = rate * (1 - EIGENVALUES[-1] * rate / 2) * run.gradient_norms[:-1] ** 2
+    assert (promised > 0).all()
+    assert (-np.diff(run.losses) >= promised * (1 - 1e-9)).all()
+
+
+def test_no_rate_and_no_momentum_beat_the_best_factor_on_both_ends():
+    kappa = 25.0
+    bound = (np.sqrt(kappa) - 1) / (np.sqrt(kappa) + 1)
+
+    def factor(rate, momentum):
+        ends = [heavy_ball_matrix(rate, momentum, eigenvalue) for eigenvalue in (1.0, kappa)]
+        return np.abs(np.linalg.eigvals(np.array(ends))).max()
+
+    rates, momenta = np.geomspace(1e-3, 4 / kappa, 100), np.linspace(0, 0.99, 100)
+    assert min(factor(rate, momentum) for rate in rates for momentum in momenta) > bound
+    # At the best rate the roots coincide, which costs half of the digits.
+    assert factor(4 / (1 + np.sqrt(kappa)) ** 2, bound**2) == pytest.approx(bound, abs=1e-6)
+
+
 def test_nesterov_is_the_textbook_method_seen_from_the_look_ahead_point():
     rate, beta = 0.02, 0.8
     run = minimize(rosenbrock, rosenbrock_gradient, (-1.0, 1.0), Nesterov(rate, momentum=beta), steps=100)
@@ -176,6 +202,15 @@ def test_newton_converges_quadratically():
     assert run.outcome == "converged"
     assert len(errors) == 6
     assert np.all(errors[1:] < 3 * errors[:-1] ** 2)
+
+
+def test_newton_goes_uphill_where_the_curvature_is_negative():
+    def loss(w):
+        return float(w**4 - 2 * w**2)
+
+    run = minimize(loss, lambda w: 4 * w**3 - 4 * w, 0.1, Newton(lambda w: 12 * w**2 - 4), steps=1)
+    assert run.w == pytest.approx(2 * 0.1**3 / (3 * 0.1**2 - 1))
+    assert run.losses[1] > run.losses[0] + 0.01
 
 
 def test_newton_takes_any_shape():
@@ -413,6 +448,21 @@ def test_a_stochastic_gradient_cannot_write_into_the_data_or_the_weights():
 # The record
 
 
+@pytest.mark.parametrize("rule", [RMSProp(0.1), Adam(0.1)], ids=names)
+def test_along_the_axes_rmsprop_and_adam_do_not_feel_the_curvature(rule):
+    curvatures = np.array([1.0, 100.0, 1e4])
+    run = minimize(lambda w: w @ (curvatures * w) / 2, lambda w: curvatures * w, np.ones(3), rule, steps=20)
+    np.testing.assert_allclose(run.iterates[:, 1:], run.iterates[:, :1].repeat(2, axis=1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("start", [(1.0, 0.5), (0.0, 1.4), (-1.0, 0.2)])
+def test_in_a_turned_valley_rmsprop_at_a_constant_rate_does_not_come_to_rest(start):
+    turned = np.array([[50.5, 49.5], [49.5, 50.5]])
+    run = minimize(lambda w: w @ turned @ w / 2, lambda w: turned @ w, start, RMSProp(0.1), steps=1000)
+    assert run.outcome == "step limit"
+    np.testing.assert_allclose(run.losses[-5:], 0.25, rtol=1e-3)
+
+
 @pytest.mark.parametrize("rule", EVERY_RULE, ids=names)
 def test_every_rule_finds_the_minimum_of_rosenbrocks_valley_and_records_the_way(rule):
     start = np.array([-0.5, 1.0])
@@ -578,6 +628,19 @@ def test_stochastic_descent_ends_in_a_noise_ball_that_shrinks_with_the_rate(data
     assert large / small > 4  # reshuffling shrinks the ball faster than in proportion to the rate
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(("rate", "momentum", "curvature"), [(0.1, 0, 1.0), (0.1, 0.9, 1.0), (0.5, 0.5, 4.0)])
+def test_with_noisy_gradients_momentum_ends_in_the_ball_of_its_formula(seed, rate, momentum, curvature):
+    rng, walkers, rule = np.random.default_rng(seed), np.zeros(20_000), Momentum(rate, momentum=momentum)
+    state = rule.start(walkers)
+    for _ in range(300):
+        rule.step(walkers, curvature * walkers + rng.normal(size=walkers.shape), state)
+    limit = 2 + 2 * momentum - rate * curvature
+    formula = rate * (1 + momentum) / (curvature * (1 - momentum) * limit)
+    # The mean of 20,000 squares of normal numbers is right to 1 %: five of its standard deviations.
+    assert np.mean(walkers**2) == pytest.approx(formula, rel=0.05)
+
+
 def test_without_noise_in_the_data_there_is_no_ball(data):
     X, _ = data
     truth = np.array([1.0, -2.0, 0.5])
@@ -607,6 +670,42 @@ def test_regression_by_descent_equals_least_squares(data, rule):
     )
     assert run.outcome == "converged"
     np.testing.assert_allclose(run.w, np.linalg.lstsq(X, y)[0], rtol=1e-10)
+
+
+def test_a_penalty_on_the_mean_is_n_times_as_large_on_the_sum(data):
+    X, y = data
+    X, y, alpha = X[:, 1:], y - y.mean(), 0.3
+    X = X - X.mean(axis=0)
+    run = minimize(
+        lambda w: ((X @ w - y) ** 2).mean() / 2 + alpha * w @ w / 2,
+        lambda w: X.T @ (X @ w - y) / len(y) + alpha * w,
+        np.zeros(2),
+        GradientDescent(0.5),
+    )
+    np.testing.assert_allclose(run.w, ridge(X, y, alpha=len(y) * alpha), rtol=1e-6)
+
+
+def test_the_patients_are_ill_conditioned_for_the_reason_that_the_book_gives():
+    patients = diabetes()
+    column = dict(zip(patients.feature_names, patients.X.T, strict=True))
+    computed = column["s1"] - column["s3"] - np.exp(column["s5"]) / 5
+    assert np.sum(np.abs(column["s2"] - computed) < 0.1) == 438
+
+    def condition(names):
+        X = np.column_stack([column[name] for name in names])
+        return np.linalg.cond((X - X.mean(axis=0)) / X.std(axis=0))
+
+    assert condition(column) == pytest.approx(21.7, abs=0.05)
+    assert condition(["s1", "s2"]) == pytest.approx(4.3, abs=0.05)
+    assert condition([name for name in column if name != "s5"]) == pytest.approx(9.7, abs=0.05)
+
+
+def test_the_chapter_names_the_extreme_eigenvalues_by_what_they_are():
+    chapter = Path(__file__).parents[1] / "book" / "gradient-descent.ipynb"
+    source = "".join("".join(cell["source"]) for cell in json.loads(chapter.read_text())["cells"])
+    assert r"\lambda_{\max}" in source
+    # n is the number of patients: an index n would read as another eigenvalue.
+    assert [name for name in (r"\lambda_n", r"\lambda_1", "λₙ", "λ₁") if name in source] == []
 
 
 def test_a_rule_of_ones_own_runs_like_the_others():
