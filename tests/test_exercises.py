@@ -1,11 +1,18 @@
 """Exercises that check themselves: what may be typed, what is right, and what is said when it is not."""
 
+import ast
 import math
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 
+from mlmath import exercises
 from mlmath.exercises import ask, check
+
+BOOK = Path(__file__).parents[1] / "book"
+NOTEBOOKS = [path.stem for path in sorted(BOOK.glob("*.ipynb")) if "mlmath.exercises" in path.read_text()]
 
 # What is typed and what it is; None for what cannot be read.
 TYPED = {
@@ -297,3 +304,75 @@ def test_the_next_hint_comes_with_the_next_try(capsys):
     assert [last(answer) for answer in (None, 1.0, 3.0, 4.0, 5.0)] == [
         f"Hint: {hint}" for hint in ("one", "one", "two", "three", "three")
     ]
+
+
+def needed(notebook):
+    """Return the code of the cells that hold exercises, and of those that they need."""
+    cells = [cell for cell in nbformat.read(BOOK / f"{notebook}.ipynb", 4).cells if cell.cell_type == "code"]
+    wanted, chosen = set(), []
+    for cell in reversed(cells):
+        names = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)]
+        read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+        made = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        for statement in ast.parse(cell.source).body:
+            if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+                made.add(statement.name)
+            if isinstance(statement, ast.Import | ast.ImportFrom):
+                made |= {alias.asname or alias.name.split(".")[0] for alias in statement.names}
+        if {"ask", "check"} & read or made & wanted:
+            chosen.append(cell.source)
+            wanted = wanted - made | read
+    return reversed(chosen)
+
+
+@pytest.fixture(scope="module", params=NOTEBOOKS)
+def asked(request):
+    """The exercises of a notebook, by running them: what `ask` and `check` were given, and the fields."""
+    calls, patch = [], pytest.MonkeyPatch()
+
+    def noted(function):
+        def note(*args, **options):
+            calls.append((function, args, options, function(*args, **options)))
+
+        return note
+
+    patch.setattr(exercises, "ask", noted(ask))
+    patch.setattr(exercises, "check", noted(check))
+    names = {"__name__": request.param}
+    for source in needed(request.param):
+        exec(source, names)
+    patch.undo()
+    return calls
+
+
+def test_every_field_knows_its_answer_and_what_goes_wrong(asked, play):
+    fields = [(args, options, field) for function, args, options, field in asked if function is ask]
+    assert len(fields) >= 7
+    for (label, *answer), options, field in fields:
+        answer = float(answer[0] if answer else options["answer"])
+        assert not isinstance(options["hint"], str), label
+        assert len(options["hint"]) >= 2, label
+        assert len(options["wrong"]) >= 2, label
+        said = verdicts(play, field, repr(answer), *(repr(float(number)) for number in options["wrong"]), "123.456")
+        assert said == ["Right.", *options["wrong"].values(), f"Not yet. {options['hint'][0]}"], label
+        digits = options.get("digits", 3)
+        assert verdicts(play, field, f"{answer:.{digits}g}" if answer % 1 else f"{answer:.0f}") == ["Right."], label
+
+
+def test_every_function_knows_its_solution_and_what_goes_wrong(asked, capsys):
+    functions = {}
+    for function, args, options, _ in asked:
+        if function is check:
+            functions.setdefault(args[1].__name__ + args[0].__name__, []).append((args, options))
+    for (stub, ours, cases), options in (attempts[0] for attempts in functions.values()):
+        assert len(cases) >= 3, stub
+        assert len(options["hint"]) >= 2, stub
+        assert len(options["wrong"]) >= 2, stub
+        check(stub, ours, cases, **options)
+        assert capsys.readouterr().out.startswith(f"Not yet: {stub.__name__} returns nothing so far.")
+        for sentence, wrong in options["wrong"].items():
+            check(wrong, ours, cases, **options)
+            assert capsys.readouterr().out.startswith(f"{sentence}\n"), stub
+    for (solution, ours, cases), options in (attempts[-1] for attempts in functions.values()):
+        check(solution, ours, cases, **options)
+        assert capsys.readouterr().out == f"Right, in all {len(cases)} cases.\n", solution
