@@ -2,6 +2,7 @@
 
 import ast
 import math
+import symtable
 from pathlib import Path
 
 import nbformat
@@ -306,21 +307,27 @@ def test_the_next_hint_comes_with_the_next_try(capsys):
     ]
 
 
+def names(code):
+    """Return the global names that a statement reads, and those that it makes."""
+    tables, read = [symtable.symtable(code, "", "exec")], set()
+    made = {symbol.get_name() for symbol in tables[0].get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        top = table.get_type() == "module"
+        read |= {s.get_name() for s in table.get_symbols() if s.is_referenced() and (top or s.is_global())}
+    return read, made
+
+
 def needed(notebook):
-    """Return the code of the cells that hold exercises, and of those that they need."""
-    cells = [cell for cell in nbformat.read(BOOK / f"{notebook}.ipynb", 4).cells if cell.cell_type == "code"]
+    """Return the statements of a notebook that ask and check, and those that they need."""
+    cells = [cell.source for cell in nbformat.read(BOOK / f"{notebook}.ipynb", 4).cells if cell.cell_type == "code"]
+    statements = [ast.unparse(statement) for cell in cells for statement in ast.parse(cell).body]
     wanted, chosen = set(), []
-    for cell in reversed(cells):
-        names = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)]
-        read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
-        made = {name.id for name in names if isinstance(name.ctx, ast.Store)}
-        for statement in ast.parse(cell.source).body:
-            if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-                made.add(statement.name)
-            if isinstance(statement, ast.Import | ast.ImportFrom):
-                made |= {alias.asname or alias.name.split(".")[0] for alias in statement.names}
-        if {"ask", "check"} & read or made & wanted:
-            chosen.append(cell.source)
+    for statement in reversed(statements):
+        read, made = names(statement)
+        if statement.startswith(("ask(", "check(")) or made & wanted:
+            chosen.append(statement)
             wanted = wanted - made | read
     return reversed(chosen)
 
@@ -338,9 +345,9 @@ def asked(request):
 
     patch.setattr(exercises, "ask", noted(ask))
     patch.setattr(exercises, "check", noted(check))
-    names = {"__name__": request.param}
-    for source in needed(request.param):
-        exec(source, names)
+    scope = {"__name__": request.param}
+    for statement in needed(request.param):
+        exec(statement, scope)
     patch.undo()
     return calls
 
