@@ -2,6 +2,7 @@
 
 import ast
 import math
+import re
 import symtable
 from pathlib import Path
 
@@ -305,6 +306,13 @@ def test_the_next_hint_comes_with_the_next_try(capsys):
     assert [last(answer) for answer in (None, 1.0, 3.0, 4.0, 5.0)] == [
         f"Hint: {hint}" for hint in ("one", "one", "two", "three", "three")
     ]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_no_click_shows_an_answer(notebook):
+    for cell in nbformat.read(BOOK / f"{notebook}.ipynb", 4).cells:
+        if cell.cell_type == "code" and re.search(r"^ask\(", cell.source, re.M):
+            assert cell.metadata.get("tags") == ["remove-input"], cell.source
 
 
 def names(code):
