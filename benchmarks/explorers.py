@@ -50,7 +50,7 @@ async (control, moves) => {
     if (control.localName === "select") control.value = pick([...control.options]).value;
     else if (control.type === "range") control.value = between(+control.min, +control.max);
     else control.value = between(-10, 10);
-    return () => send("input");
+    return () => send(control.type === "text" ? "change" : "input");
   };
 
   const measure = () => new Promise(resolve => {

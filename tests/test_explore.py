@@ -157,7 +157,7 @@ def test_data_explorers_say_what_they_take(explorer, a, b, error, message):
         (lambda: explore.conditioning(np.ones((4, 3))), ValueError, "X must have two independent columns"),
         (lambda: explore.conditioning([1.0, 2]), ValueError, "X must have 2 dimension"),
         (lambda: ask("b", np.nan, hint=""), ValueError, "answer must be finite"),
-        (lambda: ask("b", 1.0, hint="", tolerance=0), ValueError, "tolerance must be greater than 0"),
+        (lambda: ask("b", 1.5, hint="", tolerance=0), ValueError, "tolerance must be greater than 0"),
     ],
 )
 def test_explorers_say_what_they_take(call, error, message):
@@ -169,21 +169,3 @@ def test_data_far_from_zero_can_be_fitted_by_hand():
     x = np.arange(5.0) + 1e12
     line = explore.fit_a_line(x, x - 1e12)
     assert np.isfinite([line.slope, line.intercept]).all()
-
-
-def test_check_takes_an_answer_of_any_kind(capsys):
-    for answer in ("a", [[1], [1, 2]], object):
-        check(lambda a, answer=answer: answer, lambda a: a, [(2.0,)], hint="a number")
-    assert capsys.readouterr().out.count("Hint: a number") == 3
-
-
-def test_check_tells_right_from_not_yet(capsys):
-    check(lambda a: a**2, lambda a: a * a, [(2.0,), (3.0,)], hint="square it")
-    check(lambda a: 2 * a, lambda a: a * a, [(2.0,), (3.0,)], hint="square it")
-    check(lambda a: None, lambda a: a * a, [(2.0,)], hint="square it")
-    check(lambda a: a.sum(), lambda a: a, [(np.ones(3),)], hint="keep the shape")
-    right, wrong, nothing, shape = capsys.readouterr().out.split("\nNot yet: for ")
-    assert right == "Right, in all 2 cases."
-    assert wrong == "(3)\nthe answer is 9, yours is 6.\nHint: square it"
-    assert nothing == "(2)\nthe answer is 4, yours is None.\nHint: square it"
-    assert shape.startswith("([1. 1. 1.])")

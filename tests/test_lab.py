@@ -274,6 +274,20 @@ def test_a_dragged_point_moves_the_data(lab):
     lab.until("[fit.slope, fit.intercept]", lambda line: line == pytest.approx([slope, intercept]))
 
 
+def test_a_question_is_judged_when_the_reader_is_done(lab):
+    field = lab.show("from mlmath.exercises import ask\nquestion = ask('slope', 7 / 6, hint='Divide.')\nquestion")
+    slope, verdict = field.get_by_label("slope (3 digits)"), field.locator("output")
+    slope.press_sequentially("7/")
+    expect(verdict).to_have_text("")
+    slope.press_sequentially("6")
+    slope.press("Enter")
+    expect(verdict).to_have_text("Right.")
+    lab.until("question.answer", lambda value: value == "7/6")
+    lab.run("question.answer = '1/0'")
+    expect(slope).to_have_value("1/0")
+    expect(verdict).to_have_text("Could not read that: it divides by zero.")
+
+
 def test_an_observer_hears_the_reader(lab):
     race = lab.show(
         "race, heard = explore.descent(), []\nrace.observe(lambda change: heard.append(change.new), 'rate')\nrace"

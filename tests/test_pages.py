@@ -110,7 +110,7 @@ def by_mouse(reader: Reader, figure) -> int:
     controls, kinds = figure.query_selector_all("input, select, button"), figure.evaluate(KINDS)
     ranges, choices, switches, numbers, buttons = (
         [control for control, found in zip(controls, kinds, strict=True) if found == kind]
-        for kind in ("range", "select-one", "checkbox", "number", "button")
+        for kind in ("range", "select-one", "checkbox", "text", "button")
     )
     for slider in ranges:
         to_the_middle(slider)
@@ -130,7 +130,8 @@ def by_mouse(reader: Reader, figure) -> int:
         moved += 1
     for number in numbers:
         for text in ("-0.25", ""):
-            reader.redraws(figure, number.fill, text)
+            number.fill(text)
+            reader.redraws(figure, number.press, "Enter")
         moved += 1
     for knob in figure.query_selector_all("[role=slider]:visible"):
         to_the_middle(knob)
@@ -166,11 +167,13 @@ def by_keyboard(reader: Reader, figure) -> int:
         assert inside, f"Tab leaves after {reached}"
         reached.append(kind)
         keys = {"range": ["ArrowLeft", "End"], "select-one": ["ArrowUp"], "checkbox": ["Space", "Space"]}
-        keys |= {"number": ["2"], "button": ["Enter"], "slider": ["ArrowRight", "Shift+ArrowUp"]}
+        keys |= {"text": ["Enter"], "button": ["Enter"], "slider": ["ArrowRight", "Shift+ArrowUp"]}
         if kind == "select-one" and first:
             keys["select-one"] = ["ArrowDown"]
         if kind == "range" and lowest:
             keys["range"] = ["ArrowRight"]
+        if kind == "text":
+            page.keyboard.type("2")
         for key in keys[kind]:
             if not (key == "End" and page.evaluate("document.activeElement.value === document.activeElement.max")):
                 reader.redraws(figure, page.keyboard.press, key)
@@ -243,10 +246,10 @@ RANDOM_MOVES = """async () => {
     for (const control of all("input, select, button")) {
       const { type, min, max } = control;
       if (type === "range") control.value = one([+min, +max, +min + random() * (max - min)]);
-      if (type === "number") control.value = one(["", String(1e6 * (random() - 0.5))]);
+      if (type === "text") control.value = one(["", String(1e6 * (random() - 0.5))]);
       if (type === "select-one") control.value = one([...control.options]).value;
       if (type === "checkbox" || type === "button") control.click();
-      else control.dispatchEvent(new Event("input", { bubbles: true }));
+      else control.dispatchEvent(new Event(type === "text" ? "change" : "input", { bubbles: true }));
     }
     for (const knob of all("[role=slider]"))
       knob.dispatchEvent(new KeyboardEvent("keydown", { key: one(keys), shiftKey: true, cancelable: true }));

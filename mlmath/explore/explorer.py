@@ -59,8 +59,8 @@ class Slider(traitlets.TraitType[float, float]):
         return int(number) if self.whole and number.is_integer() else number
 
 
-class Number(traitlets.TraitType[float | None, Any]):
-    """A number that the reader types; None until then."""
+class Number(traitlets.TraitType[str | None, Any]):
+    """A number as the reader types it, 7/6 say: its text, which the loop reads; None until then."""
 
     allow_none = True
 
@@ -68,9 +68,9 @@ class Number(traitlets.TraitType[float | None, Any]):
         self.front = {"kind": "number", "label": label}
         super().__init__(None)
 
-    def validate(self, obj: Any, value: Any) -> float | None:
-        """Return `value` as a float, or None."""
-        return None if value is None else arguments.real(self.name or "value", value)
+    def validate(self, obj: Any, value: Any) -> str | None:
+        """Return `value` as text, or None."""
+        return value if value is None or isinstance(value, str) else f"{arguments.real(self.name or 'value', value)!r}"
 
 
 class Choice(traitlets.TraitType[str, str]):

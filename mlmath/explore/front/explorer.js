@@ -182,10 +182,14 @@ const kinds = {                   // control kind -> its node, and how it shows 
     };
     return { node: html("label", { className: narrow ? "slider narrow" : "slider" }, html("span", {}, label, output), input), update };
   },
-  number(explorer, { name, label }) {
-    const input = html("input", { type: "number", step: "any", name });
-    input.addEventListener("input", () => explorer.change({ [name]: input.value === "" ? null : +input.value }));
-    const update = value => { if (value !== (input.value === "" ? null : +input.value)) input.value = value ?? ""; };
+  number(explorer, { name, label }) {     // as text: the loop reads it when the reader is done, not at each key
+    const input = html("input", { type: "text", autocomplete: "off", spellcheck: false, enterKeyHint: "done", name });
+    input.setAttribute("autocapitalize", "off");
+    let shown = null;
+    const done = () => { if (input.value !== (shown ?? "")) explorer.change({ [name]: input.value }); };
+    input.addEventListener("change", done);
+    input.addEventListener("keydown", event => { if (event.key === "Enter") done(); });  // JupyterLab lets no change follow
+    const update = value => { if (value !== shown) input.value = (shown = value) ?? ""; };
     return { node: html("label", { className: "number" }, html("span", {}, label), input), update };
   },
   choice(explorer, { name, label, options, along }) {
