@@ -326,7 +326,7 @@ def descent(
             javascript_function(f"hessian{i}", [tuple(pair)], list(sp.hessian(expr, pair))),
         ]
     methods = list(METHODS)
-    lines = [{"width": 1.6} | ({"dash": dash} if dash else {}) for dash in figures.DASHES]
+    lines: list[dict[str, Any]] = [{"width": 1.6} | ({"dash": dash} if dash else {}) for dash in figures.DASHES]
     paths = {f"path_{m}": mark("path", c, **lines[c]) for c, m in enumerate(methods)}
     ends = {f"end_{m}": mark("points", c, width=8) for c, m in enumerate(methods)}
     controls: dict[str, Control] = {
