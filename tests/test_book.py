@@ -224,6 +224,7 @@ def test_formulas_are_typeset_as_the_reader_comes_to_them(chromium, book: Path):
     context = chromium.new_context(viewport={"width": DESK, "height": 800})
     page = context.new_page()
     page.goto((book / "book/gradient-descent.html").as_uri())
+    page.locator(".math:visible").first.scroll_into_view_if_needed()
     page.wait_for_selector(".math mjx-math")
     waiting = page.locator(".math:not(:has(mjx-math))")
     assert waiting.count() > 100

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tracemalloc
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -395,14 +394,9 @@ def test_columns_far_from_0_lose_no_digit_by_the_normal_equations():
     np.testing.assert_allclose(model.coef_, [1, 2], rtol=1e-6)
 
 
-def longley():
-    lines = (Path(__file__).parent / "nist" / "Longley.dat").read_text().splitlines()[60:76]
-    table = np.array([line.split() for line in lines], float)
-    return table[:, 1:], table[:, 0]
-
-
 def test_a_network_is_fitted_to_raw_longley_data():
-    X, y = longley()
+    problem = data.certified("Longley")
+    X, y = problem.X[:, 1:], problem.y
     assert MLPRegressor(random_state=0).fit(X, y).score(X, y) > 0.98
 
 
