@@ -1,5 +1,6 @@
 """What the tests share: one browser for the whole session, and a page to try an explorer on."""
 
+import json
 import shutil
 
 import pytest
@@ -47,8 +48,11 @@ def play(chromium):
         figure = static.figure(explorer.get_state(), "p")
         page.set_content(f"<!doctype html>{figure}<script>(() => {{{script()}\n{host}}})()</script>")
         frame = "settings => { const { explorer } = document.querySelector('figure');"
-        frame += " return settings.map(s => explorer.loop.frame({ ...explorer.values(), ...s })); }"
-        return page.evaluate(frame, settings)
+        # As text: Playwright would look at each number by itself. JSON has none that is not finite.
+        frame += " const plain = (_, x) => typeof x === 'number' && !isFinite(x) ? String(x) : x;"
+        frame += " const frames = settings.map(s => explorer.loop.frame({ ...explorer.values(), ...s }));"
+        frame += " return JSON.stringify(frames, plain); }"
+        return json.loads(page.evaluate(frame, settings))
 
     yield frames
     page.close()

@@ -40,6 +40,7 @@ def stage(draw: Draw, *, first_frame: Draw | None = None, figsize: tuple[float, 
         for k, actor in enumerate(artist for artist in axes.get_children() if artist not in scenery):
             actor.set_gid(f"first-frame-{k}")
         figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # everything has its place: no second look
         return Stage(figures.svg(figure), _axis(figure, axes, 0), _axis(figure, axes, 1))
 
 
