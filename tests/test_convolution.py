@@ -187,11 +187,9 @@ def test_a_network_of_all_layers_agrees_with_differences():
     assert network.forward(rng.normal(size=(3, 6, 6, 2)))[1](np.ones((3, 3)), to_input=False)[0] is None
 
 
-@pytest.mark.parametrize("h", range(4, 9))
+@pytest.mark.parametrize("h", range(5, 10))
 @pytest.mark.parametrize(("stride", "padding", "dilation"), [(2, 1, 1), (3, 0, 2), (1, 2, 1), (3, 2, 1)])
 def test_the_slopes_of_the_pixels_are_the_correlation_that_the_chapter_says_in_words(h, stride, padding, dilation):
-    if h + 2 * padding <= 2 * dilation:
-        pytest.skip("the kernel does not fit")
     options = {"stride": stride, "padding": padding, "dilation": dilation}
     layer, x = Conv1D(1, 1, 3, **options, rng=generator()), generator(1).normal(size=(1, h, 1))
     y, pullback = layer.forward(x)

@@ -225,6 +225,7 @@ def test_every_explorer_of_the_chapters_is_in_the_book(book):
     assert set(found) >= EXPLORERS
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PAGES)
 def test_everything_at_once_in_forty_frames(chromium, book, name):
     reader = Reader(chromium, f"{book.as_uri()}/book/{name}.html")
