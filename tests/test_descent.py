@@ -1,10 +1,12 @@
 import json
 import math
+import re
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -25,6 +27,8 @@ from mlmath.descent import (
     minimize,
     minimize_stochastic,
 )
+from mlmath.explore.descent import LOSSES
+from mlmath.explore.regression import bmi_and_progression
 from mlmath.regression import ridge
 
 # The quadratic L(w) = ½ Σ λᵢ wᵢ², turned so that no axis is an eigenvector.
@@ -700,12 +704,76 @@ def test_the_patients_are_ill_conditioned_for_the_reason_that_the_book_gives():
     assert condition([name for name in column if name != "s5"]) == pytest.approx(9.7, abs=0.05)
 
 
-def test_the_chapter_names_the_extreme_eigenvalues_by_what_they_are():
+def cells(kind):
+    """The sources of the chapter's cells of one kind, with their tags."""
     chapter = Path(__file__).parents[1] / "book" / "gradient-descent.ipynb"
-    source = "".join("".join(cell["source"]) for cell in json.loads(chapter.read_text())["cells"])
+    found = (cell for cell in json.loads(chapter.read_text())["cells"] if cell["cell_type"] == kind)
+    return [("".join(cell["source"]), cell["metadata"].get("tags", [])) for cell in found]
+
+
+def prose():
+    return "\n\n".join(source for source, _ in cells("markdown"))
+
+
+def test_the_chapter_names_the_extreme_eigenvalues_by_what_they_are():
+    source = prose() + "".join(code for code, _ in cells("code"))
     assert r"\lambda_{\max}" in source
     # n is the number of patients: an index n would read as another eigenvalue.
     assert [name for name in (r"\lambda_n", r"\lambda_1", "λₙ", "λ₁") if name in source] == []
+
+
+@pytest.mark.parametrize("word", ["spectral theorem", "logarithms", "determinant", "covariance", "Jensen"])
+def test_the_chapter_links_a_word_of_the_refresher_where_it_first_needs_it(word):
+    text = prose()
+    assert re.match(r"{ref}`[^`]*<sec-refresher-\w+>`", text[text.index(word) - len("{ref}`") :])
+
+
+def test_where_a_derivation_is_first_called_proved_the_reader_learns_what_that_covers():
+    (introduced,) = [source for source, _ in cells("markdown") if "*proved derivation*" in source]
+    assert "<sec-proved>" in introduced
+
+
+def test_lines_of_code_fit_on_the_page():
+    assert [line for code, _ in cells("code") for line in code.splitlines() if len(line) > 80] == []
+
+
+def test_an_exercise_in_code_says_so_and_its_stub_shows_nothing_on_the_page():
+    stubs = [tags for code, tags in cells("code") if "check(" in code and "wrong = {" in code]
+    assert stubs == [["remove-output"]] * 3
+    assert prose().lower().count("*in the notebook*, write") == len(stubs)
+
+
+def test_what_helps_with_the_noise_ball_does_not_give_it_away():
+    (stub,) = [code for code, _ in cells("code") if code.startswith("def noise_ball") and "wrong = {" in code]
+    assert "rate * variance" not in stub
+
+
+def test_the_numbers_that_the_chapter_names_beside_its_explorers():
+    (x, y), loss, *_ = LOSSES["Rosenbrock"]
+    slope = sp.lambdify([(x, y)], [loss.diff(x), loss.diff(y)])
+    curvature = sp.lambdify([(x, y)], sp.hessian(loss, (x, y)))
+    newton = minimize(
+        sp.lambdify([(x, y)], loss), lambda w: np.array(slope(w)), (-1.5, 1.5), Newton(lambda w: np.array(curvature(w)))
+    )
+    assert (newton.outcome, newton.steps) == ("converged", 8)
+
+    index, progression = bmi_and_progression(40, seed=7)
+    X = np.column_stack([index, np.ones(40)])
+    least = np.linalg.lstsq(X, progression)[0]
+    assert np.linalg.eigvalsh(X.T @ X / 40)[-1] == pytest.approx(14.2, abs=0.05)
+
+    def excess(batch_size, epochs):
+        run = minimize_stochastic(
+            mean_square, mean_square_gradient, X, progression, (-27.4, 19.8), GradientDescent(0.03 / 2),
+            batch_size=batch_size, epochs=epochs, rng=np.random.default_rng(0),
+        )  # fmt: skip
+        above = [mean_square(w, X, progression) - mean_square(least, X, progression) for w in run.iterates]
+        return np.array(above) / 2  # the explorer's loss has the chapter's ½, and so has its rate
+
+    assert excess(40, 100)[100] == pytest.approx(20, abs=0.5)
+    last = excess(1, 3)[51:101]
+    assert min(last) == pytest.approx(30, rel=0.1)
+    assert max(last) == pytest.approx(5000, rel=0.1)
 
 
 def test_a_rule_of_ones_own_runs_like_the_others():
