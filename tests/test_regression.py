@@ -6,6 +6,7 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import scipy.linalg
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from mlmath import data
+from mlmath import data, explore
 from mlmath.regression import least_squares, r_squared, residual_variance, ridge, standard_errors, with_intercept
 
 SOLVERS = ("normal", "qr", "svd")
@@ -509,3 +510,93 @@ def test_r_squared_of_predictions_out_of_range_says_so():
 def test_standard_errors_of_float32_are_float32():
     X, y = np.array([[1, 0], [1, 1], [1, 3]], np.float32), np.array([1, 2, 2], np.float32)
     assert standard_errors(X, y, least_squares(X, y)).dtype == np.float32
+
+
+# --- What chapter 1 says ----------------------------------------------------------------------------------------------
+
+
+@cache
+def chapter():
+    return nbformat.read(Path(__file__).parents[1] / "book/linear-regression.ipynb", as_version=4).cells
+
+
+def said():
+    return "\n".join(cell.source for cell in chapter() if cell.cell_type == "markdown")
+
+
+def test_no_section_of_the_chapter_stops_at_a_colon():
+    assert not re.findall(r".*:\n\s*\n(?:\(sec-|#).*", said())
+
+
+def test_what_a_reader_tries_does_not_hold_the_answer():
+    code = [cell.source for cell in chapter() if cell.cell_type == "code"]
+    assert any(source.startswith("explore.fit_a_line(np.arange(5), [0, 0, 10, 0, 0],") for source in code)
+    typical = next(source for source in code if "def hat_diagonal" in source).split("wrong = {")[1]
+    assert "QQ" not in typical
+    assert ".qr" not in typical
+    assert not re.search(r"rows? of Q", typical)
+
+
+def test_the_condition_numbers_in_the_text_are_those_of_the_data():
+    X = data.diabetes().X
+    ones, Z = with_intercept(X), (X - X.mean(axis=0)) / X.std(axis=0)
+    scaled = ones / np.linalg.norm(ones, axis=0)
+    found = [round(float(np.linalg.cond(A)), digits) for A, digits in ((ones, 0), (scaled, 0), (Z, 1))]
+    assert found == [7236, 200, 21.7]
+    assert "Most of the 7236 came from the units: with the columns scaled to length 1, it is 200." in said()
+    narrower = np.sqrt(np.diag(np.linalg.inv(np.corrcoef(X.T))))
+    s1 = data.diabetes().feature_names.index("s1")
+    assert f"its interval would be {narrower[s1]:.1f} times narrower" in said()
+
+
+def test_scaling_all_rows_beforehand_changes_the_errors_by_as_little_as_the_text_says():
+    patients, folds = data.diabetes(), np.array_split(np.random.default_rng(0).permutation(442), 10)
+    pairs = [(j, k) for j in range(10) for k in range(j, 10) if (j, k) != (1, 1)]
+
+    def scaled(A, rows):
+        return (A - A[rows].mean(axis=0)) / A[rows].std(axis=0)
+
+    def features(count, rows):
+        Z = scaled(patients.X, rows)
+        return Z if count == 10 else scaled(np.hstack([Z, *(Z[:, [j]] * Z[:, [k]] for j, k in pairs)]), rows)
+
+    def error(count, alpha, leak):
+        missed = np.empty(442)
+        for test in folds:
+            train = np.setdiff1d(np.arange(442), test)
+            A, level = features(count, slice(None) if leak else train), patients.y[train].mean()
+            missed[test] = patients.y[test] - level - A[test] @ ridge(A[train], patients.y[train] - level, alpha=alpha)
+        return np.sqrt(np.mean(missed**2))
+
+    printed = [(64, 1e-2), (64, 100), (10, 1e-2)]
+    honest = np.array([error(*setting, leak=False) for setting in printed])
+    assert honest.round(1).tolist() == [59.9, 55.6, 54.8]
+    changed = np.abs(honest - [error(*setting, leak=True) for setting in printed]).max()
+    assert 0.2 < changed < 0.3
+    assert "no error printed above would change by more than 0.3." in said()
+
+
+def test_the_polynomials_err_as_the_text_says():
+    shown = explore.polynomial().spec["data"]
+    halves = np.array(shown["train"]), np.array(shown["test"])
+
+    def errors(degree, alpha, first=0):
+        powers = [half[:, :1] ** np.arange(degree + 1) for half in halves]
+        fitted, y = powers[first], halves[first][:, 1]
+        penalty = np.sqrt(alpha) * np.eye(degree + 1)[1:]
+        w = np.linalg.lstsq(np.vstack([fitted, penalty]), np.append(y, np.zeros(degree)), rcond=None)[0]
+        root_mean_square = [np.sqrt(np.mean((half[:, 1] - P @ w) ** 2)) for half, P in zip(halves, powers, strict=True)]
+        return root_mean_square[first], root_mean_square[1 - first], np.abs(w).max()
+
+    train, test, size = np.array([errors(degree, 1e-8) for degree in range(13)]).T
+    assert (np.diff(train) < 1e-3).all()
+    assert [round(train[0]), round(train[-1])] == [80, 53]
+    assert test[1:4].round().tolist() == [61] * 3
+    assert min(test) == min(test[1:4])
+    assert round(test[10] / min(test)) == 5
+    assert (np.argwhere(test < train).ravel() == range(6)).all()
+    assert np.all(np.abs(size[:4] - 160) < 2)
+    calm = errors(12, 0.1)
+    assert calm[1] < min(test) + 1
+    assert calm[2] < 200
+    assert np.allclose(errors(1, 1e-8, first=1)[:2], [61, 70], atol=0.6)
