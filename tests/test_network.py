@@ -2,7 +2,9 @@
 
 import copy
 from itertools import product
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -496,3 +498,35 @@ def test_one_layer_needs_as_many_units_as_a_sawtooth_has_pieces(k):
     kinks = np.arange(2**k) / 2**k
     assert error(kinks, [1] * 2**k) < 1e-12
     assert min(error(kinks[1:], directions) for directions in product([1, -1], repeat=2**k - 1)) > 0.05
+
+
+@pytest.mark.parametrize(("f", "curvature"), [(np.sin, 1.0), (lambda x: x**3, 18.0), (np.square, 2.0)])
+def test_lines_between_points_of_a_curve_stay_within_a_parabola(f, curvature):
+    knots, share = np.linspace(-3, 3, 9), np.linspace(0, 1, 41)
+    left, right = knots[:-1, None], knots[1:, None]
+    x = left + share * (right - left)
+    error = np.abs((1 - share) * f(left) + share * f(right) - f(x))
+    parabola = curvature / 2 * (x - left) * (right - x)
+    assert (error <= parabola + 1e-12).all()
+    assert parabola.max() == pytest.approx(curvature * 0.75**2 / 8)
+    assert error.max() > 0.8 * parabola.max()
+
+
+CHAPTER = nbformat.read(Path(__file__).parents[1] / "book" / "neural-networks.ipynb", as_version=4).cells
+
+
+def test_the_code_of_the_chapter_is_narrow():
+    lines = [line for cell in CHAPTER if cell.cell_type == "code" for line in cell.source.splitlines()]
+    assert [line for line in lines if len(line) > 80] == []
+
+
+def test_no_stub_of_the_chapter_shows_its_verdict_on_the_page():
+    stubs = [
+        cell
+        for cell in CHAPTER
+        if cell.cell_type == "code" and any("Not yet" in output.get("text", "") for output in cell.outputs)
+    ]
+    assert len(stubs) == 2
+    assert all("remove-output" in cell.metadata.tags for cell in stubs)
+    asked = [cell.source for cell in CHAPTER if cell.cell_type == "markdown" and "```{exercise}" in cell.source]
+    assert sum("*In the notebook.*" in source for source in asked) == 2
