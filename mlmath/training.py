@@ -6,6 +6,7 @@ g           the gradient, in the same order
 α           `alpha`, the weight decay: the penalty is α/2 times the sum of squares of all weight matrices
 """
 
+import copy
 import math
 import warnings
 from collections import defaultdict
@@ -18,10 +19,11 @@ import numpy as np
 from mlmath.arguments import array, converted, count, function, generator, non_negative, real_array, same_length
 from mlmath.cores import one_blas_thread
 from mlmath.descent import Optimizer, batches
-from mlmath.network import Layer, Loss, layer_like, squared_error
+from mlmath.network import Layer, Loss, layer_like, logistic_loss, softmax_cross_entropy, squared_error
 from mlmath.progress import Progress
 
 Outcome = Literal["epoch limit", "early stopping", "diverged"]
+FAR = 3  # times the loss of a constant answer: a training that ends above this has failed
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +128,7 @@ def train(
 
     A loss that is no longer finite ends the run as "diverged": a `RuntimeWarning` names the step, and the network goes
     back to the last weights at which it was finite. If there are none, at the first step, ValueError is raised.
+    A `RuntimeWarning`, too, says when the last loss is more than three times that of the best constant answer.
     """
     epochs, batch_size = count("epochs", epochs), count("batch_size", batch_size)
     if patience is not None:
@@ -140,6 +143,7 @@ def train(
         if not isinstance(validation, tuple | list) or len(validation) != 2:
             raise TypeError(f"validation must be a pair (X, y), but it is {validation!r}")
         validation = run.samples(*validation, "validation ")
+    _require_batches(network, X, batch_size, rng)
     bar = Progress(epochs * math.ceil(len(X) / batch_size)) if progress else None
     # Large arrays come and go in every step. Once it has seen a block of 32 MB freed, Linux's allocator keeps such
     # memory for the next step instead of giving it back and having it cleared anew: Adam is five times as quick then.
@@ -167,7 +171,46 @@ def train(
     history = run.history(outcome)
     if bar:
         bar.close(f"{outcome} after {history.epochs} epochs: {history.last}")
+    chance = _chance(loss, y)
+    if outcome != "diverged" and chance is not None and history.losses[-1] > FAR * chance:
+        warnings.warn(
+            f"the training ended at a loss of {history.losses[-1]:.3g}, far above the {chance:.3g} of a constant "
+            "answer: scale X and y, or try a smaller rate or more epochs",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     return history
+
+
+def _chance(loss: Loss, y: np.ndarray) -> float | None:
+    """Return the loss of the best answer that is the same for all samples; None if the loss is not one of chapter 4's.
+
+    Where there is but one class or target, the best is 0, and nothing can be said.
+    """
+    if loss is squared_error:
+        with np.errstate(all="ignore"):
+            best = float(y.reshape(len(y), -1).var(axis=0, dtype=float).sum()) / 2
+    elif loss in (softmax_cross_entropy, logistic_loss):
+        share = np.unique(y, return_counts=True)[1] / y.size
+        best = float(-(share * np.log(share)).sum())
+    else:
+        return None
+    return best if 1e-12 < best < math.inf else None
+
+
+def _require_batches(network: Layer, X: np.ndarray, batch_size: int, rng: np.random.Generator) -> None:
+    """Raise ValueError if the last batch is a single sample that batch normalization cannot take."""
+    if (len(X) - 1) % batch_size > 0:
+        return
+    try:
+        copy.deepcopy(network).forward(X[:1], copy.deepcopy(rng))
+    except ValueError as error:
+        if "BatchNorm needs" not in str(error):
+            raise
+        raise ValueError(
+            f"batch_size must leave no batch of a single sample for BatchNorm, but with {len(X)} samples "
+            f"batch_size={batch_size} does: choose another"
+        ) from None
 
 
 class _NotFiniteError(ArithmeticError):
