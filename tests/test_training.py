@@ -411,7 +411,7 @@ def mixed():
         ({"alpha": -1}, ValueError, "alpha must be at least 0"),
         ({"patience": 2}, ValueError, "patience needs a validation set"),
         ({"patience": 0, "validation": classes()}, ValueError, "patience must be at least 1"),
-        ({"validation": classes()[0]}, TypeError, r"validation must be a pair \(X, y\)"),
+        ({"validation": classes()[0]}, TypeError, r"validation must be a pair \(X, y\) or \(X, y, weight\)"),
         ({"validation": (np.ones((2, 3)), [0])}, ValueError, "validation X and validation y must have the same length"),
         ({"validation": (np.ones((2, 2)), [0, 0])}, ValueError, r"x must have shape \(n, 3\)"),
     ],
@@ -469,3 +469,38 @@ def test_a_training_that_ends_far_above_chance_says_so(loss):
     train(copy.deepcopy(network), X, y, loss, GradientDescent(0.1), **options)
     with pytest.warns(RuntimeWarning, match=r"the training ended at a loss of .*, far above the 0\.\d+ of a constant"):
         train(network, X, y, loss, GradientDescent(1e6 if loss is squared_error else 1e3), **options)
+
+
+# --- Weights of the samples -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", [softmax_cross_entropy, squared_error, logistic_loss])
+def test_a_weight_of_k_is_the_sample_k_times_and_a_weight_of_0_none(loss):
+    X, y = classes()
+    weight = generator().integers(0, 4, size=60)
+    networks = [perceptron(outputs=2 if loss is softmax_cross_entropy else 1) for _ in range(2)]
+    options = {"epochs": 50, "batch_size": 1000, "rng": generator(), "alpha": 0.01}
+    weighted = train(networks[0], X, y, loss, GradientDescent(0.1), **options, weight=weight)
+    repeated = train(networks[1], X.repeat(weight, axis=0), y.repeat(weight), loss, GradientDescent(0.1), **options)
+    np.testing.assert_allclose(weighted.losses, repeated.losses, rtol=1e-10)
+    for name, w in networks[0].parameters.items():
+        np.testing.assert_allclose(w, networks[1].parameters[name], rtol=1e-8)
+
+
+def test_the_validation_set_may_have_weights_too():
+    X, y = classes()
+    weight = generator().integers(1, 4, size=60)
+    options = {"epochs": 2, "batch_size": 20, "weight": weight}
+    runs = [
+        train(perceptron(), X, y, softmax_cross_entropy, Adam(0.01), rng=generator(), validation=some, **options)
+        for some in ((X, y, weight), (X.repeat(weight, axis=0), y.repeat(weight)))
+    ]
+    np.testing.assert_allclose(runs[0].validation_losses, runs[1].validation_losses, rtol=1e-12)
+
+
+@pytest.mark.parametrize("weight", [-np.ones(60), np.zeros(60), np.ones(59), np.ones((60, 1)), np.full(60, np.nan)])
+def test_weights_that_are_none_are_named(weight):
+    options = {"epochs": 1, "batch_size": 20, "rng": generator()}
+    for name, more in (("weight", {"weight": weight}), ("validation weight", {"validation": (*classes(), weight)})):
+        with pytest.raises(ValueError, match=name):
+            train(perceptron(), *classes(), softmax_cross_entropy, Adam(0.1), **options, **more)
