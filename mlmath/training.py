@@ -258,7 +258,7 @@ class _Run:
         self.least = math.inf
         self.rows: list[dict[str, float]] = []
 
-    def samples(self, X: Any, y: Any, weight: Any = None, which: str = "") -> Samples:
+    def samples(self, X: Any, y: Any, weight: Any = None, *, which: str = "") -> Samples:
         """Return X as floats of the network's type, y likewise unless it holds whole numbers; the weights, if any."""
         X, y = converted(f"{which}X", real_array(f"{which}X", X), self.w.dtype), array(f"{which}y", y)
         if y.dtype.kind in "biu":
