@@ -613,10 +613,17 @@ def test_halves_and_whole_numbers_are_taken_and_sparse_or_empty_tables_refused(m
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("table", tables.TABLES)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", tables.MODELS)
-def test_small_tables_are_classified_at_least_as_well_as_by_scikit_learn(name, table):
-    """With all defaults, up to twice the standard error of the difference."""
-    X, y = tables.TABLES[table]()
-    ours, theirs = (tables.right(model, X, y) for model in tables.MODELS[name])
-    assert (ours - theirs).mean() >= -2 * (ours - theirs).std() / np.sqrt(len(y))
+def test_small_tables_are_classified_at_least_as_well_as_by_scikit_learn(name):
+    """With all defaults: better on average, and on no table worse than chance explains.
+
+    With twelve tables that is three standard errors: two are exceeded on one of them in every fourth case.
+    """
+    differences = []
+    for table, load in tables.TABLES.items():
+        ours, theirs = (tables.right(model, *load()) for model in tables.MODELS[name])
+        gain = ours - theirs
+        assert gain.mean() >= -3 * gain.std() / np.sqrt(len(gain)), table
+        differences.append(gain.mean())
+    assert np.mean(differences) >= 0
