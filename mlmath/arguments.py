@@ -64,10 +64,12 @@ def converted(name: str, numbers: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def layer_input(x: Any) -> np.ndarray:
-    """Return what goes into a layer as an array of floats; complex ones pass, for derivatives by complex steps."""
+    """Return what goes into a layer as an array of floats, float32 for float16; complex ones pass, for their steps."""
     x = array("x", x)
     if x.dtype.kind not in "buifc":
         raise TypeError(f"x must hold numbers, but its type is {x.dtype}")
+    if x.dtype == np.float16:
+        return x.astype(np.float32)
     return x if x.dtype.kind in "fc" else x.astype(float)
 
 

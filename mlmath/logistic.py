@@ -98,12 +98,13 @@ def log_loss(y: Any, z: Any) -> float:
 
 
 def logistic_regression(
-    X: Any, y: Any, *, alpha: float = 0.0, solver: str = "newton", steps: int = 1000
+    X: Any, y: Any, *, weight: Any = None, alpha: float = 0.0, solver: str = "newton", steps: int = 1000
 ) -> LogisticFit:
     """Return the weights w and the bias b that minimize Σ log loss + α/2 ‖w‖², a *sum* over the samples.
 
     X is (n, d); y is (n,), the classes 0 and 1, or 0, …, k−1, each of which must occur. α is scikit-learn's 1/C, and
-    the bias is not penalized. Computed in float64, float32 in and out.
+    the bias is not penalized. With `weight` (n,) the sum is weighted: a sample of weight 2 counts like two, one of
+    weight 0 is left out. Computed in float64, float32 in and out.
 
     - `"newton"`: w ← w − H⁻¹g, halved where the loss would not fall; for two classes the iteratively re-weighted
       least squares with g = Xᵀ(p − y) and H = XᵀSX, S = diag(p(1 − p)). Converges from everywhere in a few steps.
@@ -119,12 +120,19 @@ def logistic_regression(
     or where only the logits of the separated samples still move, for which an overlap by less than a millionth of the
     spread may be taken, too; `"descent"` looks at its last W, and where there are no more
     than 500 weights, asks Newton's method from there.
-    Raises ValueError for bad shapes, NaN, infinity, a negative α, a single class and labels that are no classes.
+    Raises ValueError for bad shapes, NaN, infinity, a negative α or weight, a single class and labels that are no
+    classes.
     Reference: T. Hastie and others, The Elements of Statistical Learning (2009), section 4.4.
     """
     X = real_array("X", X, ndim=2)
     y = _classes("y", y)
     same_length("X", X, "y", y)
+    weight = np.ones(len(y)) if weight is None else real_array("weight", weight, ndim=1).astype(float)
+    same_length("X", X, "weight", weight)
+    if weight.min() < 0 or weight.max() == 0:
+        raise ValueError("weight must be at least 0, and not 0 for all samples")
+    if weight.min() == 0:
+        X, y, weight = (a[weight > 0] for a in (X, y, weight))
     alpha, steps = non_negative("alpha", alpha), count("steps", steps)
     run_from = SOLVERS[one_of("solver", solver, SOLVERS)]
     counts = np.bincount(y)
@@ -135,10 +143,10 @@ def logistic_regression(
             f"y must hold every class up to {len(counts) - 1}, but none of its labels is {counts.argmin()}"
         )
 
-    A, mean, scale = _standardized(X, alpha)
+    A, mean, scale = _standardized(X, weight, alpha)
     W = np.zeros(A.shape[1:] if len(counts) == 2 else (A.shape[1], len(counts)))
     penalty = np.append(0, alpha / scale**2).reshape(-1, *(1,) * (W.ndim - 1))
-    run, separable = run_from(_Objective(A, y, penalty), W, steps)
+    run, separable = run_from(_Objective(A, y, weight.reshape(-1, *(1,) * (W.ndim - 1)), penalty), W, steps)
     iterates = run.iterates.copy()
     iterates[:, 1:] /= scale if iterates.ndim == 2 else scale[:, None]
     iterates[:, 0] -= np.tensordot(iterates[:, 1:], mean, axes=(1, 0))
@@ -163,8 +171,8 @@ def standard_errors(X: Any, w: Any, b: float) -> np.ndarray:
     X, w, b = real_array("X", X, ndim=2), real_array("w", w, ndim=1), float(real_array("b", b, ndim=0))
     if len(w) != X.shape[1]:
         raise ValueError(f"w must have one weight for each of the {X.shape[1]} columns of X, but it has {len(w)}")
-    A, mean, scale = _standardized(X, 0)
-    H = _curvature(A, sigmoid(X @ w + b))
+    A, mean, scale = _standardized(X, np.ones(len(X)), 0)
+    H = _curvature(A, sigmoid(X @ w + b), np.ones(len(X)))
     if np.linalg.matrix_rank(H, hermitian=True) < len(H):
         raise np.linalg.LinAlgError(
             "X must have independent columns, none of them constant, and some p must lie between 0 and 1 for standard "
@@ -262,18 +270,18 @@ def _binary_confusion(y: Any, predicted: Any) -> list[list[int]]:
     return confusion_matrix(_classes("y", y, 2), _classes("predicted", predicted, 2)).tolist()
 
 
-def _standardized(X: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _standardized(X: np.ndarray, weight: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """[1 X] with its columns centered, and scaled so that the loss curves alike along all of them; mean and scale.
 
     Where all p are 1/2, a column of variance v contributes nv/4 to the curvature, and the penalty adds α.
     """
-    n = len(X)
+    n = weight.sum()
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = np.full(n, 1 / n) @ X
-        A = np.empty((n, X.shape[1] + 1))
+        mean = weight / n @ X
+        A = np.empty((len(X), X.shape[1] + 1))
         A[:, 0] = 1
         centered = np.subtract(X, mean, out=A[:, 1:])
-        variance = np.einsum("ij,ij->j", centered, centered) / n
+        variance = np.einsum("i,ij,ij->j", weight, centered, centered) / n
     flat = np.flatnonzero(np.sqrt(variance) <= 1e-6 * np.abs(mean))
     constant = flat[(X[:, flat] == X[0, flat]).all(axis=0)]
     centered[:, constant] = 0
@@ -288,23 +296,23 @@ def _standardized(X: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray, 
     return A, mean, scale
 
 
-def _sum_of_losses(y: np.ndarray, Z: np.ndarray) -> float:
+def _sum_of_losses(y: np.ndarray, Z: np.ndarray, weight: Any = 1) -> float:
     if Z.ndim == 1:
-        return -float(log_sigmoid(np.where(y == 1, Z, -Z)).sum())
-    return -float(np.take_along_axis(log_softmax(Z), y[:, None], axis=1).sum())
+        return -float((weight * log_sigmoid(np.where(y == 1, Z, -Z))).sum())
+    return -float((weight * np.take_along_axis(log_softmax(Z), y[:, None], axis=1)).sum())
 
 
-def _curvature(A: np.ndarray, P: np.ndarray) -> np.ndarray:
-    """AᵀSA with S = diag(p(1 − p)); for k classes the block i, j has S = diag(pᵢ([i = j] − pⱼ))."""
+def _curvature(A: np.ndarray, P: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """AᵀSA with S = diag(p(1 − p)), weighted; for k classes the block i, j has S = diag(pᵢ([i = j] − pⱼ))."""
     if P.ndim == 1:
-        return _weighted_squares(A, P * (1 - P))
+        return _weighted_squares(A, weight * P * (1 - P))
     k, d = P.shape[1], A.shape[1]
     H = np.zeros((k, d, k, d))
     for i in range(0, len(A), ROWS):
         B = (P[i : i + ROWS, :, None] * A[i : i + ROWS, None, :]).reshape(-1, k * d)
-        H -= (B.T @ B).reshape(H.shape)
+        H -= (B.T @ (weight[i : i + ROWS] * B)).reshape(H.shape)
     for j in range(k):
-        H[j, :, j] += _weighted_squares(A, P[:, j])
+        H[j, :, j] += _weighted_squares(A, weight[:, 0] * P[:, j])
     return H.reshape(k * d, k * d)
 
 
@@ -337,23 +345,24 @@ class _Point(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _Objective:
-    """F(W) = Σ log loss + ½ Σ penalty · W², where W holds the bias and the weights of the columns of A."""
+    """F(W) = Σ weight · log loss + ½ Σ penalty · W², where W holds the bias and the weights of the columns of A."""
 
     A: np.ndarray
     y: np.ndarray
+    weight: np.ndarray  # (n,) or (n, 1), as Z
     penalty: np.ndarray  # (d+1,) or (d+1, 1)
 
     def at(self, W: np.ndarray) -> _Point:
-        """Return F and its gradient Aᵀ(P − Y) + penalty · W, where row i of Y is 1 for class yᵢ and else 0."""
+        """Return F and its gradient Aᵀ(weight · (P − Y)) + penalty · W; row i of Y is 1 for class yᵢ and else 0."""
         Z = self.A @ W
         P, Y = (sigmoid(Z), self.y) if Z.ndim == 1 else (softmax(Z), np.eye(Z.shape[1])[self.y])
         force = self.penalty * W
-        loss = _sum_of_losses(self.y, Z) + float(np.vdot(W, force)) / 2
-        return _Point(W, Z, P, loss, self.A.T @ (P - Y) + force)
+        loss = _sum_of_losses(self.y, Z, self.weight) + float(np.vdot(W, force)) / 2
+        return _Point(W, Z, P, loss, self.A.T @ (self.weight * (P - Y)) + force)
 
     def every(self, m: int) -> "_Objective":
         """Return the objective of every m-th sample, whose minimum is near that of all: quickly found, a good start."""
-        return _Objective(self.A[::m].copy(), self.y[::m], self.penalty / m)
+        return _Objective(self.A[::m].copy(), self.y[::m], self.weight[::m], self.penalty / m)
 
     def newton_step(self, P: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """Return the function that solves H step = g, where H is the Hessian for W.T.ravel(): class after class.
@@ -362,9 +371,9 @@ class _Objective:
         there makes the Hessian regular without changing a step.
         """
         k, d = P[0].size, len(self.penalty)
-        H = _curvature(self.A, P) + np.diag(np.tile(self.penalty.ravel(), k))
+        H = _curvature(self.A, P, self.weight) + np.diag(np.tile(self.penalty.ravel(), k))
         if k > 1:
-            H += np.kron(np.full((k, k), len(P) / k), np.eye(d))
+            H += np.kron(np.full((k, k), self.weight.sum() / k), np.eye(d))
         if self.penalty.any():
             return lambda g: np.linalg.solve(H, g.T.ravel()).reshape(g.T.shape).T
         V = np.linalg.pinv(H, rtol=10 * len(H) * EPSILON, hermitian=True)
@@ -423,17 +432,18 @@ def _runs_away(objective: _Objective, here: _Point, step: np.ndarray, previous: 
     Steps of the latter kind move logits by about 1 each, and gain less and less: δ falls, but by less than a half. This
     can happen on the way to a minimum, too, but there δ² does not become so small that rounding soon takes over.
     """
-    A, y = objective.A, objective.y
+    A, y, n = objective.A, objective.y, objective.weight.sum()
     if _leads(y, here.Z).min() > 0:
         return True
-    return previous / 2 < delta < np.sqrt(1e-9 * len(y)) and bool(np.abs(A @ step).max() > 0.5)
+    return previous / 2 < delta < np.sqrt(1e-9 * n) and bool(np.abs(A @ step).max() > 0.5)
 
 
 @one_blas_thread()
 def _descent(objective: _Objective, W: np.ndarray, steps: int) -> tuple[Run, bool]:
-    """Nesterov's descent on F / n. The curvature of the log loss is at most AᵀA/4 for two classes, AᵀA/2 for more."""
-    A, y, n = objective.A, objective.y, len(objective.y)
-    bound = A.T @ A / (4 if W.ndim == 1 else 2) + np.diag(objective.penalty.ravel())
+    """Nesterov's descent on F / n. The curvature is at most AᵀA/4 for two classes, AᵀA/2 for more, weighted."""
+    A, y, n = objective.A, objective.y, objective.weight.sum()
+    bound = _weighted_squares(A, objective.weight.ravel()) / (4 if W.ndim == 1 else 2)
+    bound += np.diag(objective.penalty.ravel())
     rate = n / np.linalg.eigvalsh(bound)[-1]
     run = minimize(
         lambda W: objective.at(W).loss / n,

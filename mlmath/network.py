@@ -38,7 +38,7 @@ from mlmath.arguments import (
 
 Arrays = dict[str, np.ndarray]
 Pullback = Callable[..., tuple[Any, Arrays]]
-Loss = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
+Loss = Callable[..., tuple[float, np.ndarray]]
 
 
 def _float_type(dtype: Any) -> np.dtype:
@@ -336,9 +336,13 @@ class Residual(Sequential):
 
 
 # --- Losses: the value, and the gradient with respect to the network's outputs ------------------------------------
+#
+# Each may be given a `weight` (n,): the loss of sample i, and so its slopes, is then multiplied by weight[i].
 
 
-def softmax_cross_entropy(outputs: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+def softmax_cross_entropy(
+    outputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
     """Return the mean of −log softmax(z)_y over the samples, and its gradient (softmax(z) − one-hot(y)) / n.
 
     The outputs z (..., c) are logits, y (...) holds classes 0, …, c−1; other labels raise ValueError.
@@ -355,13 +359,14 @@ def softmax_cross_entropy(outputs: np.ndarray, y: np.ndarray) -> tuple[float, np
     e = np.exp(z)
     total = e.sum(axis=1)
     of_the_class = np.arange(len(z)), y.ravel()
-    value = (np.log(total) - z[of_the_class]).mean()
+    losses = np.log(total) - z[of_the_class]
     p = e / total[:, np.newaxis]
     p[of_the_class] -= 1
-    return float(value), (p / len(z)).reshape(outputs.shape)
+    value = _weighted(losses.reshape(n), weight).mean()
+    return float(value), _weighted((p / len(z)).reshape(outputs.shape), weight)
 
 
-def logistic_loss(outputs: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+def logistic_loss(outputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, np.ndarray]:
     """Return the mean over the samples of log(1 + e^z) − yz, the log loss, and its gradient (σ(z) − y) / n.
 
     The outputs z are logits, (n,) or (n, 1) for y (n,); y holds 0 and 1, other labels raise ValueError.
@@ -369,15 +374,20 @@ def logistic_loss(outputs: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray
     outputs, y = _targets(outputs, y)
     if not ((y == 0) | (y == 1)).all():
         raise ValueError(f"y must hold the labels 0 and 1 alone, but it holds {np.unique(y)}")
-    value = (np.logaddexp(0, outputs) - y * outputs).sum() / len(y)
-    return float(value), (_sigmoid(outputs) - y) / len(y)
+    value = _weighted(np.logaddexp(0, outputs) - y * outputs, weight).sum() / len(y)
+    return float(value), _weighted((_sigmoid(outputs) - y) / len(y), weight)
 
 
-def squared_error(outputs: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+def squared_error(outputs: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> tuple[float, np.ndarray]:
     """Return the mean over the samples of ½‖ŷ − y‖² and its gradient (ŷ − y) / n; outputs (n, 1) go with y (n,) too."""
     outputs, y = _targets(outputs, y)
     error = outputs - y
-    return float((error**2).sum() / (2 * len(error))), error / len(error)
+    return float(_weighted(error**2, weight).sum() / (2 * len(error))), _weighted(error / len(error), weight)
+
+
+def _weighted(rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Return the rows (n, ...), each multiplied by its weight."""
+    return rows if weight is None else rows * weight.reshape(-1, *(1,) * (rows.ndim - 1)).astype(rows.dtype)
 
 
 def _targets(outputs: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

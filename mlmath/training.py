@@ -6,6 +6,7 @@ g           the gradient, in the same order
 α           `alpha`, the weight decay: the penalty is α/2 times the sum of squares of all weight matrices
 """
 
+import copy
 import math
 import warnings
 from collections import defaultdict
@@ -18,10 +19,12 @@ import numpy as np
 from mlmath.arguments import array, converted, count, function, generator, non_negative, real_array, same_length
 from mlmath.cores import one_blas_thread
 from mlmath.descent import Optimizer, batches
-from mlmath.network import Layer, Loss, layer_like, squared_error
+from mlmath.network import Layer, Loss, layer_like, logistic_loss, softmax_cross_entropy, squared_error
 from mlmath.progress import Progress
 
+Samples = tuple[np.ndarray, ...]  # X and y, and where samples differ in it their weight, of mean 1
 Outcome = Literal["epoch limit", "early stopping", "diverged"]
+FAR = 3  # times the loss of a constant answer: a training that ends above this has failed
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +113,8 @@ def train(
     epochs: int,
     batch_size: int,
     rng: np.random.Generator,
-    validation: tuple[Any, Any] | None = None,
+    weight: Any = None,
+    validation: tuple | None = None,
     alpha: float = 0.0,
     patience: int | None = None,
     progress: bool = False,
@@ -120,12 +124,14 @@ def train(
 
     X has shape (n, ...), y holds classes (whole numbers; their accuracy is recorded, unless the loss is
     `squared_error`) or targets; X and targets are converted to the type of the parameters. The objective is the loss
-    plus α/2 · Σ W² over all parameters of two or more axes. With `patience` training stops once the loss over
-    `validation`, a pair (X, y), has not fallen for so many epochs, and the network goes back to its best epoch.
-    `after_epoch(k)` is called after epoch k; `progress` shows a bar.
+    plus α/2 · Σ W² over all parameters of two or more axes. With `weight` (n,) the loss is the weighted mean over the
+    samples: its slopes on a batch are right on average. With `patience` training stops once the loss over
+    `validation`, a pair (X, y) or (X, y, weight), has not fallen for so many epochs, and the network goes back to its
+    best epoch. `after_epoch(k)` is called after epoch k; `progress` shows a bar.
 
     A loss that is no longer finite ends the run as "diverged": a `RuntimeWarning` names the step, and the network goes
     back to the last weights at which it was finite. If there are none, at the first step, ValueError is raised.
+    A `RuntimeWarning`, too, says when the last loss is more than three times that of the best constant answer.
     """
     epochs, batch_size = count("epochs", epochs), count("batch_size", batch_size)
     if patience is not None:
@@ -135,12 +141,13 @@ def train(
     if after_epoch is not None:
         function("after_epoch", after_epoch)
     run = _Run(network, loss, optimizer, non_negative("alpha", alpha), generator("rng", rng))
-    X, y = run.samples(X, y)
+    samples = run.samples(X, y, weight)
     if validation is not None:
-        if not isinstance(validation, tuple | list) or len(validation) != 2:
-            raise TypeError(f"validation must be a pair (X, y), but it is {validation!r}")
-        validation = run.samples(*validation, "validation ")
-    bar = Progress(epochs * math.ceil(len(X) / batch_size)) if progress else None
+        if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
+            raise TypeError(f"validation must be a pair (X, y) or (X, y, weight), but it is {validation!r}")
+        validation = run.samples(*validation, which="validation ")
+    _require_batches(network, samples[0], batch_size, rng)
+    bar = Progress(epochs * math.ceil(len(samples[0]) / batch_size)) if progress else None
     # Large arrays come and go in every step. Once it has seen a block of 32 MB freed, Linux's allocator keeps such
     # memory for the next step instead of giving it back and having it cleared anew: Adam is five times as quick then.
     np.empty(2**25 - 2**16, np.uint8)
@@ -148,7 +155,7 @@ def train(
     outcome: Outcome = "epoch limit"
     for epoch in range(1, epochs + 1):
         try:
-            for so_far in run.epoch(X, y, batch_size):
+            for so_far in run.epoch(samples, batch_size):
                 if bar and bar.due():
                     bar.draw(run.steps, f"epoch {epoch} of {epochs}: {_text(so_far)}")
             run.record(so_far, validation)
@@ -167,7 +174,50 @@ def train(
     history = run.history(outcome)
     if bar:
         bar.close(f"{outcome} after {history.epochs} epochs: {history.last}")
+    chance = _chance(loss, *samples[1:])
+    if outcome != "diverged" and chance is not None and history.losses[-1] > FAR * chance:
+        warnings.warn(
+            f"the training ended at a loss of {history.losses[-1]:.3g}, far above the {chance:.3g} of a constant "
+            "answer: scale X and y, or try a smaller rate or more epochs",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     return history
+
+
+def _chance(loss: Loss, y: np.ndarray, weight: np.ndarray | None = None) -> float | None:
+    """Return the loss of the best answer that is the same for all samples; None if the loss is not one of chapter 4's.
+
+    Where there is but one class or target, the best is 0, and nothing can be said.
+    """
+    rows = y.reshape(len(y), -1)
+    share = np.ones(len(y)) if weight is None else weight
+    if loss is squared_error:
+        with np.errstate(all="ignore"):
+            mean = share @ rows / len(rows)
+            best = float((share @ (rows - mean) ** 2).sum()) / (2 * len(rows))
+    elif loss in (softmax_cross_entropy, logistic_loss):
+        which = np.unique(rows, return_inverse=True)[1].ravel()
+        of_class = np.bincount(which, np.repeat(share, rows.shape[1])) / rows.size
+        best = -sum(p * math.log(p) for p in of_class if p > 0)
+    else:
+        return None
+    return best if 1e-12 < best < math.inf else None
+
+
+def _require_batches(network: Layer, X: np.ndarray, batch_size: int, rng: np.random.Generator) -> None:
+    """Raise ValueError if the last batch is a single sample that batch normalization cannot take."""
+    if (len(X) - 1) % batch_size > 0:
+        return
+    try:
+        copy.deepcopy(network).forward(X[:1], copy.deepcopy(rng))
+    except ValueError as error:
+        if "BatchNorm needs" not in str(error):
+            raise
+        raise ValueError(
+            f"batch_size must leave no batch of a single sample for BatchNorm, but with {len(X)} samples "
+            f"batch_size={batch_size} does: choose another"
+        ) from None
 
 
 class _NotFiniteError(ArithmeticError):
@@ -208,32 +258,38 @@ class _Run:
         self.least = math.inf
         self.rows: list[dict[str, float]] = []
 
-    def samples(self, X: Any, y: Any, which: str = "") -> tuple[np.ndarray, np.ndarray]:
-        """Return X as floats of the network's type, y likewise unless it holds whole numbers."""
+    def samples(self, X: Any, y: Any, weight: Any = None, *, which: str = "") -> Samples:
+        """Return X as floats of the network's type, y likewise unless it holds whole numbers; the weights, if any."""
         X, y = converted(f"{which}X", real_array(f"{which}X", X), self.w.dtype), array(f"{which}y", y)
         if y.dtype.kind in "biu":
             y = y.astype(int, copy=False)
         else:
             y = converted(f"{which}y", real_array(f"{which}y", y), self.w.dtype)
         same_length(f"{which}X", X, f"{which}y", y)
-        return X, y
+        if weight is None:
+            return X, y
+        weight = real_array(f"{which}weight", weight, ndim=1)
+        same_length(f"{which}X", X, f"{which}weight", weight)
+        if weight.min() < 0 or weight.max() == 0:
+            raise ValueError(f"{which}weight must be at least 0, and not 0 for all samples")
+        return X, y, weight / weight.mean()
 
-    def epoch(self, X: np.ndarray, y: np.ndarray, batch_size: int) -> Iterator[dict[str, float]]:
+    def epoch(self, samples: Samples, batch_size: int) -> Iterator[dict[str, float]]:
         """Take a step on each batch, and give what was measured in the epoch so far."""
         mean: dict[str, float] = defaultdict(float)
         seen = 0
-        for rows in batches(len(X), batch_size=batch_size, rng=self.rng):
+        for rows in batches(len(samples[0]), batch_size=batch_size, rng=self.rng):
             seen += len(rows)
-            for name, value in self.step(X.take(rows, axis=0), y.take(rows, axis=0)).items():
+            for name, value in self.step(*(a.take(rows, axis=0) for a in samples)).items():
                 mean[name] += (value - mean[name]) * len(rows) / seen
             yield mean
 
     @one_blas_thread()
     @np.errstate(all="ignore")  # overflow is how a training diverges: no reason for a warning of its own
-    def step(self, X: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    def step(self, X: np.ndarray, *targets: np.ndarray) -> dict[str, float]:
         """Take a step on one batch, and give what was measured before it."""
         outputs, pullback = self.network.forward(X, self.rng)
-        value, dy = self.loss(outputs, y)
+        value, dy = self.loss(outputs, *targets)
         self.require_finite(value, f"at step {self.steps + 1}")
         self.finite[:] = self.values
         gradients = pullback(dy, to_input=False)[1]
@@ -242,7 +298,7 @@ class _Run:
             self.g[self.decayed] += self.alpha * self.w[self.decayed]
         self.optimizer.step(self.w, self.g, self.state)
         self.steps += 1
-        return self.measured(value, outputs, y)
+        return self.measured(value, outputs, targets[0])
 
     def measured(self, value: float, outputs: np.ndarray, y: np.ndarray) -> dict[str, float]:
         """The loss, and the accuracy where y holds classes."""
@@ -250,16 +306,16 @@ class _Run:
         return {"loss": value} | ({"accuracy": accuracy(outputs, y)} if classes else {})
 
     @np.errstate(all="ignore")
-    def record(self, measured: dict[str, float], validation: tuple[np.ndarray, np.ndarray] | None) -> None:
+    def record(self, measured: dict[str, float], validation: Samples | None) -> None:
         """Keep what was measured in the epoch, and measure on the validation set."""
         after = f"after step {self.steps}"
         self.require_finite(self.values.sum(), after)
         if validation is not None:
-            X, y = validation
+            X, *targets = validation
             outputs = evaluate(self.network, X)
-            value = self.loss(outputs, y)[0]
+            value = self.loss(outputs, *targets)[0]
             self.require_finite(value, after)
-            measured |= {f"validation {name}": v for name, v in self.measured(value, outputs, y).items()}
+            measured |= {f"validation {name}": v for name, v in self.measured(value, outputs, targets[0]).items()}
         self.rows.append(measured)
         watched = measured.get("validation loss", measured["loss"])
         if watched < self.least:

@@ -656,6 +656,9 @@ def error(kind, message):
         ({"alpha": np.nan}, ValueError, "alpha must be finite, but it is nan"),
         ({"solver": "lbfgs"}, ValueError, "solver must be one of 'newton', 'descent', but it is 'lbfgs'"),
         ({"steps": 0}, ValueError, "steps must be at least 1, but it is 0"),
+        ({"weight": [1, -1, 1, 1]}, ValueError, "weight must be at least 0, and not 0 for all samples"),
+        ({"weight": [0, 0, 0, 0]}, ValueError, "weight must be at least 0, and not 0 for all samples"),
+        ({"weight": [1, 1]}, ValueError, "X and weight must have the same length, but they have 4 and 2"),
         ({"steps": 1.5}, TypeError, "steps must be a whole number, but it is 1.5"),
     ],
 )
@@ -746,3 +749,30 @@ def test_the_area_is_that_under_rates(rates):
         auc(good, rates)
     with pytest.raises(ValueError, match=r"false_positive_rate must hold .* from 0 to 1"):
         auc(rates, good)
+
+
+@pytest.mark.parametrize("solver", ["newton", "descent"])
+@pytest.mark.parametrize("alpha", [0.0, 0.7])
+@pytest.mark.parametrize("k", [2, 3])
+def test_a_weight_of_k_is_the_sample_k_times_and_a_weight_of_0_none(k, alpha, solver):
+    X, y = problem(200, k=k)
+    weight = np.random.default_rng(0).integers(0, 4, size=200)
+    options = {"alpha": alpha, "solver": solver, "steps": 20000}
+    fit = logistic_regression(X, y, weight=weight, **options)
+    same = logistic_regression(X.repeat(weight, axis=0), y.repeat(weight), **options)
+    np.testing.assert_allclose(fit.w, same.w, atol=1e-8)
+    np.testing.assert_allclose(fit.b, same.b, atol=1e-8)
+    assert fit.run.losses[-1] == pytest.approx(same.run.losses[-1], rel=1e-12)
+
+
+def test_many_weighted_samples_are_fitted_like_repeated_ones():
+    X, y = problem(5000)
+    weight = np.random.default_rng(0).integers(0, 4, size=5000)
+    fit = logistic_regression(X, y, weight=weight)
+    np.testing.assert_allclose(fit.w, logistic_regression(X.repeat(weight, axis=0), y.repeat(weight)).w, atol=1e-8)
+
+
+def test_samples_of_weight_0_do_not_hide_a_separation():
+    X, y = np.arange(6.0)[:, None], np.array([0, 0, 1, 0, 1, 1])
+    with pytest.warns(SeparableWarning):
+        logistic_regression(X, y, weight=[1, 1, 0, 1, 1, 1])

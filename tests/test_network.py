@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from mlmath import logistic
+from mlmath.convolution import AvgPool2D, Conv2D, Flatten, MaxPool2D
 from mlmath.network import (
     BatchNorm,
     Dense,
@@ -530,3 +532,36 @@ def test_no_stub_of_the_chapter_shows_its_verdict_on_the_page():
     assert all("remove-output" in cell.metadata.tags for cell in stubs)
     asked = [cell.source for cell in CHAPTER if cell.cell_type == "markdown" and "```{exercise}" in cell.source]
     assert sum("*In the notebook.*" in source for source in asked) == 2
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Dense(4, 2, rng=np.random.default_rng(0)),
+        *(ReLU(), Tanh(), Sigmoid(), Dropout(0.0), BatchNorm(4)),
+        Conv2D(1, 2, 2, rng=np.random.default_rng(0)),
+        *(MaxPool2D(2), AvgPool2D(2), Flatten()),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_halves_and_whole_numbers_are_taken_and_what_is_sparse_or_empty_is_understood_or_refused(layer, training):
+    images = isinstance(layer, Conv2D | MaxPool2D | AvgPool2D | Flatten)
+    x = np.arange(32.0).reshape((2, 4, 4, 1) if images else (8, 4)) % 5
+
+    def passed(x):
+        y, pullback = layer.forward(x, np.random.default_rng(0) if training else None)
+        return y, pullback(np.ones_like(y))[0]
+
+    expected = passed(x)
+    for dtype in (np.float16, np.uint8, int):
+        for result, exact in zip(passed(x.astype(dtype)), expected, strict=True):
+            assert result.dtype in (np.float32, np.float64)
+            np.testing.assert_allclose(result, exact, rtol=1e-6, atol=1e-7)
+    with pytest.raises(TypeError, match="x must hold numbers, but its type is object"):
+        passed(sparse.csr_array(x.reshape(len(x), -1)))
+    if images or (training and isinstance(layer, BatchNorm)):
+        with pytest.raises(ValueError, match=r"one sample or more|two or more values"):
+            passed(x[:0])
+    else:
+        assert [len(a) for a in passed(x[:0])] == [0, 0]

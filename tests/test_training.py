@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from mlmath.convolution import Conv2D, Flatten
 from mlmath.descent import Adam, GradientDescent, Momentum, RMSProp, minimize, minimize_stochastic
 from mlmath.network import (
     BatchNorm,
@@ -410,7 +411,7 @@ def mixed():
         ({"alpha": -1}, ValueError, "alpha must be at least 0"),
         ({"patience": 2}, ValueError, "patience needs a validation set"),
         ({"patience": 0, "validation": classes()}, ValueError, "patience must be at least 1"),
-        ({"validation": classes()[0]}, TypeError, r"validation must be a pair \(X, y\)"),
+        ({"validation": classes()[0]}, TypeError, r"validation must be a pair \(X, y\) or \(X, y, weight\)"),
         ({"validation": (np.ones((2, 3)), [0])}, ValueError, "validation X and validation y must have the same length"),
         ({"validation": (np.ones((2, 2)), [0, 0])}, ValueError, r"x must have shape \(n, 3\)"),
     ],
@@ -433,3 +434,73 @@ def test_data_beyond_the_range_of_the_network_is_named():
         evaluate(network, np.full((3, 2), 1e200))
     with pytest.raises(TypeError, match="network must be a Layer"):
         evaluate(None, np.ones((3, 2)))
+
+
+# --- Honest ends ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(33, 32), (21, 5), (4, 1)])
+def test_a_batch_of_one_is_refused_before_the_first_step_where_it_cannot_be_normalized(n, batch_size):
+    rng = generator()
+    inner = Residual(Dense(3, 3, rng=rng), BatchNorm(3))
+    network = Sequential(inner, Dense(3, 2, rng=rng))
+    before = {name: w.copy() for name, w in network.parameters.items()}
+    with pytest.raises(
+        ValueError, match=f"batch_size must leave no batch of a single sample .*batch_size={batch_size}"
+    ):
+        train(network, *classes(n), softmax_cross_entropy, Adam(0.1), epochs=1, batch_size=batch_size, rng=rng)
+    for name, w in network.parameters.items():
+        np.testing.assert_array_equal(w, before[name])
+    train(network, *classes(n), softmax_cross_entropy, Adam(0.1), epochs=1, batch_size=n, rng=rng)
+
+
+def test_one_image_is_enough_for_batch_normalization():
+    rng = generator()
+    network = Sequential(Conv2D(1, 2, 3, rng=rng), BatchNorm(2), Flatten(), Dense(8, 2, rng=rng))
+    X, y = rng.normal(size=(5, 4, 4, 1)), np.arange(5) % 2
+    assert train(network, X, y, softmax_cross_entropy, Adam(0.01), epochs=1, batch_size=2, rng=rng).steps == 3
+
+
+@pytest.mark.parametrize("loss", [softmax_cross_entropy, squared_error, logistic_loss])
+def test_a_training_that_ends_far_above_chance_says_so(loss):
+    X, y = classes()
+    network = perceptron(outputs=2 if loss is softmax_cross_entropy else 1)
+    options = {"epochs": 3, "batch_size": 20, "rng": generator()}
+    train(copy.deepcopy(network), X, y, loss, GradientDescent(0.1), **options)
+    with pytest.warns(RuntimeWarning, match=r"the training ended at a loss of .*, far above the 0\.\d+ of a constant"):
+        train(network, X, y, loss, GradientDescent(1e6 if loss is squared_error else 1e3), **options)
+
+
+# --- Weights of the samples -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", [softmax_cross_entropy, squared_error, logistic_loss])
+def test_a_weight_of_k_is_the_sample_k_times_and_a_weight_of_0_none(loss):
+    X, y = classes()
+    weight = generator().integers(0, 4, size=60)
+    networks = [perceptron(outputs=2 if loss is softmax_cross_entropy else 1) for _ in range(2)]
+    options = {"epochs": 50, "batch_size": 1000, "rng": generator(), "alpha": 0.01}
+    weighted = train(networks[0], X, y, loss, GradientDescent(0.1), **options, weight=weight)
+    repeated = train(networks[1], X.repeat(weight, axis=0), y.repeat(weight), loss, GradientDescent(0.1), **options)
+    np.testing.assert_allclose(weighted.losses, repeated.losses, rtol=1e-10)
+    for name, w in networks[0].parameters.items():
+        np.testing.assert_allclose(w, networks[1].parameters[name], rtol=1e-8)
+
+
+def test_the_validation_set_may_have_weights_too():
+    X, y = classes()
+    weight = generator().integers(1, 4, size=60)
+    options = {"epochs": 2, "batch_size": 20, "weight": weight}
+    runs = [
+        train(perceptron(), X, y, softmax_cross_entropy, Adam(0.01), rng=generator(), validation=some, **options)
+        for some in ((X, y, weight), (X.repeat(weight, axis=0), y.repeat(weight)))
+    ]
+    np.testing.assert_allclose(runs[0].validation_losses, runs[1].validation_losses, rtol=1e-12)
+
+
+@pytest.mark.parametrize("weight", [-np.ones(60), np.zeros(60), np.ones(59), np.ones((60, 1)), np.full(60, np.nan)])
+def test_weights_that_are_none_are_named(weight):
+    options = {"epochs": 1, "batch_size": 20, "rng": generator()}
+    for name, more in (("weight", {"weight": weight}), ("validation weight", {"validation": (*classes(), weight)})):
+        with pytest.raises(ValueError, match=name):
+            train(perceptron(), *classes(), softmax_cross_entropy, Adam(0.1), **options, **more)
