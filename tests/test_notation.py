@@ -20,6 +20,8 @@ CHAPTERS = [
 ]
 # What a chapter still uses in two ways; its rows of the table say which is meant.
 TWO_MEANINGS = {("Convolutional networks", "v")}
+# Letters that several chapters use, in one sense.
+ONE_SENSE = {"W", "X", "\\kappa", "\\nabla", "b", "e", "w", "x", "y", "z"}
 # Words in bold that stress something and name nothing.
 STRESS = {
     "both",
@@ -125,6 +127,18 @@ def test_a_letter_has_one_meaning_a_chapter():
         for letter in symbols(cells[0]):
             (twice if (heading, letter) in seen else seen).add((heading, letter))
     assert twice == TWO_MEANINGS
+
+
+def test_a_letter_that_means_several_things_is_in_the_list_of_those():
+    listed = (BOOK / "notation.md").read_text().split("## Letters with")[1]
+    chapters = {}
+    for heading, cells in rows():
+        for letter in symbols(cells[0]):
+            name = re.match(r"\\[A-Za-z]+|\w", re.sub(r"\\(hat|bar|dot) ", "", letter))[0]
+            chapters.setdefault(name, set()).add(heading)
+    several = {name for name, headings in chapters.items() if len(headings) > 1} - ONE_SENSE
+    assert len(several) > 10
+    assert several <= set(re.findall(r"^\| \$(\\?[a-zA-Z]+)", listed, flags=re.MULTILINE))
 
 
 def test_each_estimator_and_function_with_a_penalty_says_which():
