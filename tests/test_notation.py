@@ -197,9 +197,16 @@ def test_terms_in_bold_are_in_the_glossary_or_the_refresher(chapter, explained):
     assert sorted(word for word in terms if not is_explained(word, explained)) == []
 
 
-def test_chapter_1_links_to_the_refresher_where_it_needs_it():
-    text = source("linear-regression.ipynb")
-    for label in ("proved", "refresher-demand", "refresher-basis", "refresher-log", "refresher-density"):
+@pytest.mark.parametrize(
+    ("chapter", "needed"),
+    [
+        ("linear-regression", "proved refresher-demand refresher-basis refresher-log refresher-density"),
+        ("logistic-regression", "refresher-log refresher-likelihood refresher-density refresher-covariance"),
+    ],
+)
+def test_a_chapter_links_to_the_refresher_where_it_needs_it(chapter, needed):
+    text = source(f"{chapter}.ipynb")
+    for label in needed.split():
         assert f"<sec-{label}>" in text
     for label in re.findall(r"sec-refresher-\w+|sec-proved", text):
         assert f"({label})=" in source("refresher.ipynb")
