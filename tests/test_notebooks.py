@@ -74,3 +74,15 @@ def test_a_notebook_needs_no_file_beside_it(path: Path):
     code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     reads = re.compile(r"\bopen\(|\bPath\(|read_text|read_bytes|loadtxt|genfromtxt|np\.load\(|\.\./")
     assert [source for source in code if reads.search(source)] == [], "data come from `mlmath.data`"
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_an_exercise_that_waits_for_code_says_so_and_shows_no_verdict_on_the_page(path: Path):
+    exercise = ""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown" and "{exercise}" in cell.source:
+            exercise = cell.source.split("{exercise}")[-1]
+        printed = "".join(output.get("text", "") for output in cell.get("outputs", ()))
+        if printed.startswith("Not yet"):
+            assert "remove-output" in cell.metadata.get("tags", ()), cell.id
+            assert "in the notebook" in exercise.lower(), cell.id
