@@ -733,16 +733,6 @@ def test_where_a_derivation_is_first_called_proved_the_reader_learns_what_that_c
     assert "<sec-proved>" in introduced
 
 
-def test_lines_of_code_fit_on_the_page():
-    assert [line for code, _ in cells("code") for line in code.splitlines() if len(line) > 80] == []
-
-
-def test_an_exercise_in_code_says_so_and_its_stub_shows_nothing_on_the_page():
-    stubs = [tags for code, tags in cells("code") if "check(" in code and "wrong = {" in code]
-    assert stubs == [["remove-output"]] * 3
-    assert prose().lower().count("*in the notebook*, write") == len(stubs)
-
-
 def test_what_helps_with_the_noise_ball_does_not_give_it_away():
     (stub,) = [code for code, _ in cells("code") if code.startswith("def noise_ball") and "wrong = {" in code]
     assert "rate * variance" not in stub

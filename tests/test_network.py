@@ -2,9 +2,7 @@
 
 import copy
 from itertools import product
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -512,26 +510,6 @@ def test_lines_between_points_of_a_curve_stay_within_a_parabola(f, curvature):
     assert (error <= parabola + 1e-12).all()
     assert parabola.max() == pytest.approx(curvature * 0.75**2 / 8)
     assert error.max() > 0.8 * parabola.max()
-
-
-CHAPTER = nbformat.read(Path(__file__).parents[1] / "book" / "neural-networks.ipynb", as_version=4).cells
-
-
-def test_the_code_of_the_chapter_is_narrow():
-    lines = [line for cell in CHAPTER if cell.cell_type == "code" for line in cell.source.splitlines()]
-    assert [line for line in lines if len(line) > 80] == []
-
-
-def test_no_stub_of_the_chapter_shows_its_verdict_on_the_page():
-    stubs = [
-        cell
-        for cell in CHAPTER
-        if cell.cell_type == "code" and any("Not yet" in output.get("text", "") for output in cell.outputs)
-    ]
-    assert len(stubs) == 2
-    assert all("remove-output" in cell.metadata.tags for cell in stubs)
-    asked = [cell.source for cell in CHAPTER if cell.cell_type == "markdown" and "```{exercise}" in cell.source]
-    assert sum("*In the notebook.*" in source for source in asked) == 2
 
 
 @pytest.mark.parametrize(

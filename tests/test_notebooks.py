@@ -86,3 +86,9 @@ def test_an_exercise_that_waits_for_code_says_so_and_shows_no_verdict_on_the_pag
         if printed.startswith("Not yet"):
             assert "remove-output" in cell.metadata.get("tags", ()), cell.id
             assert "in the notebook" in exercise.lower(), cell.id
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_lines_of_code_fit_on_the_page(path: Path):
+    code = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert [line for source in code for line in source.splitlines() if len(line) > 80] == []
