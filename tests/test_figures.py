@@ -125,24 +125,35 @@ def regions(png: bytes) -> set[str]:
     return {color for color in rgb if np.mean(np.all(np.abs(pixels - rgb[color]) < 3, axis=1)) > 0.01}
 
 
-def drawn(axes: ElementTree.Element, markers: dict[str, tuple]) -> tuple[set[tuple], set[str]]:
-    """What stands in one set of axes: each color with what else tells it from others, and the colors of the texts."""
-    marks, texts = set(), set()
-    for element in axes.iter():
+def looks(artist: ElementTree.Element, markers: dict[str, tuple]) -> dict[str, set[tuple]]:
+    """What one thing looks like that was drawn, its dashes and its markers, color by color."""
+    found: dict[str, set[tuple]] = {}
+    for element in artist.iter():
         style = dict(re.findall(r"([\w-]+): ([^;]+)", element.get("style", "")))
         fill, stroke = style.get("fill", "none"), style.get("stroke", "none")
         if element.tag == f"{SVG}text":
-            texts.add(fill)
-        elif element.tag == f"{SVG}image":
-            marks |= {(color, "region") for color in regions(base64.b64decode(element.get(HREF).split(",")[1]))}
+            found.setdefault(fill, set()).add(("text",))
         elif element.tag == f"{SVG}use":
             color, kind = (stroke, "hollow") if fill == "none" else (fill, "full")
-            marks.add((color, kind, *markers[element.get(HREF)[1:]]))
+            found.setdefault(color, set()).add((kind, *markers[element.get(HREF)[1:]]))
         elif element.tag == f"{SVG}path" and not element.get("id"):
             dashes = [float(length) for length in re.findall(r"[\d.]+", style.get("stroke-dasharray", ""))]
-            line = (stroke, "line", *(round(length / dashes[0], 1) for length in dashes))
-            marks.add((fill, "area") if stroke == "none" else line)
-    return {mark for mark in marks if re.match("#", mark[0]) and len(set(re.findall("[^#]{2}", mark[0]))) > 1}, texts
+            look = ("area",) if stroke == "none" else ("line", *(round(length / dashes[0], 1) for length in dashes))
+            found.setdefault(fill if stroke == "none" else stroke, set()).add(look)
+    return found
+
+
+def drawn(axes: ElementTree.Element, markers: dict[str, tuple]) -> set[tuple[str, frozenset]]:
+    """What stands in one set of axes: each color, but no gray, with what else tells it from others."""
+    pngs = [base64.b64decode(image.get(HREF).split(",")[1]) for image in axes.iter(f"{SVG}image")]
+    marks = {(color, frozenset({("region",)})) for png in pngs for color in regions(png)}
+    for artist in axes.iter(f"{SVG}g"):
+        if re.search(r"_\d+$", artist.get("id", "")) and not any(
+            inner.get("id") for inner in artist.findall(f".//{SVG}g")
+        ):
+            marks |= {(color, frozenset(look)) for color, look in looks(artist, markers).items()}
+    gray = {figures.INK, "none"}
+    return {mark for mark in marks if mark[0] not in gray and len(set(re.findall("[^#]{2}", mark[0]))) > 1}
 
 
 def alike(svg: str) -> list[tuple[str, str]]:
@@ -155,9 +166,10 @@ def alike(svg: str) -> list[tuple[str, str]]:
     found = []
     for axes in root.iter(f"{SVG}g"):
         if re.fullmatch(r"axes_\d+", axes.get("id", "")):
-            marks, texts = drawn(axes, markers)
-            for (one, *look), (other, *other_look) in combinations(sorted(marks, key=str), 2):
-                if one != other and look == other_look and figures.INK not in (one, other) and not {one, other} & texts:
+            marks = drawn(axes, markers)
+            labeled = {color for color, look in marks if ("text",) in look}
+            for (one, look), (other, other_look) in combinations(sorted(marks, key=str), 2):
+                if one != other and look == other_look and not {one, other} & labeled:
                     found += [(one, other)] * (min(distance(one, other, vision) for vision in VISION) < APART)
     return found
 
@@ -177,7 +189,8 @@ def test_alike():
         "dashes": (each("-", "--", label="line"), 0),
         "points": (each("o", "o"), 1),
         "markers": (each("^", "v"), 0),
-        "hollow": (each("o-", "o--", markerfacecolor="none"), 1),
+        "hollow points": (each("o", "o", markerfacecolor="none"), 1),
+        "points on dashes": (each("o-", "o--"), 0),
         "scatter": (lambda axes: axes.scatter([0, 1], [0, 1], c=near), 1),
         "bars": (lambda axes: axes.bar([0, 1], [1, 2], color=near), 1),
         "labels": (lambda axes: [axes.plot([0, 1], color=c) and axes.text(0, 0, "a", color=c) for c in near], 0),
