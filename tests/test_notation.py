@@ -21,7 +21,17 @@ CHAPTERS = [
 # What a chapter still uses in two ways; its rows of the table say which is meant.
 TWO_MEANINGS = {("Convolutional networks", "v")}
 # Letters that several chapters use, in one sense.
-ONE_SENSE = {"W", "X", "\\kappa", "\\nabla", "b", "e", "w", "x", "y", "z"}
+ONE_SENSE = {"W", "X", "Z", "\\kappa", "\\nabla", "b", "e", "w", "x", "y", "z"}
+# Nouns that say what a letter is: who writes "the angle $v$" gives the letter $v$ this reading.
+NOUNS = re.findall(
+    r"\w+",
+    """activation angle bias class constant correlation cost covariance curvature degree density deviation dilation
+    direction distance eigenvalue eigenvector error excess factor gradient intercept kernel label leak length leverage
+    logit loss margin mean momentum noise padding penalty phase place prediction probability radius rate residual root
+    scale share size slope speed spread step stride surprise target threshold time variance velocity weight""",
+)
+# These number what the noun before them is: "direction $i$", "a vector of length $n$".
+COUNTING = {"i", "j", "k", "l", "n"}
 # Words in bold that stress something and name nothing.
 STRESS = {
     "both",
@@ -139,6 +149,51 @@ def test_a_letter_that_means_several_things_is_in_the_list_of_those():
     several = {name for name, headings in chapters.items() if len(headings) > 1} - ONE_SENSE
     assert len(several) > 10
     assert several <= set(re.findall(r"^\| \$(\\?[a-zA-Z]+)", listed, flags=re.MULTILINE))
+
+
+def letter(symbol):
+    """The letter of a symbol without hats and indices, None if it is more than one letter."""
+    accents = r"\\(?:hat|bar|tilde) ?\{?"
+    found = re.fullmatch(rf"(?:{accents})?(\\?[A-Za-z]+|\\?[A-Za-z])\}}?(?:[_^](?:\{{[^}}]*\}}|\\?\w+))*", symbol)
+    return found[1] if found and (found[1].startswith("\\") or len(found[1]) == 1) else None
+
+
+def called(text):
+    """Pairs of a letter and a noun that says what it is: "the rate $t$", "$t$ is the first rate"."""
+    text = " ".join(re.sub(r"\$\$.*?\$\$", "", text, flags=re.DOTALL).replace("*", "").split())
+    nouns = "|".join(NOUNS)
+    before = re.findall(rf"\b({nouns})s? \$([^$]+)\$", text)
+    after = re.findall(rf"(?<!to )(?<!by )\$([^$]+)\$ (?:is|be) (?:the|an?|its|some) (?:[a-z]+ )?({nouns})\b", text)
+    pairs = [(symbol, noun) for noun, symbol in before] + after
+    return {(name, noun) for symbol, noun in pairs if (name := letter(symbol)) and name not in COUNTING}
+
+
+def readings():
+    """What the page of notation calls each letter, in its tables and in its list."""
+    found = {}
+    for line in (BOOK / "notation.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" |")]
+        for symbol in symbols(cells[0]) if line.startswith("|") and len(cells) in (2, 3, 5) else ():
+            if name := letter(re.split(r"\s*[(=|]", symbol)[0]):
+                found[name] = found.get(name, "") + " " + cells[1]
+    return found
+
+
+def test_nouns_before_and_after_letters_are_found():
+    text = "Try the rate $t$. Let $\\hat s_j$ be the second deviation of direction $j$. $$\nthe angle $x$\n$$"
+    assert called(text + " A share $1 - c$ and the *step*\n$p$") == {
+        ("t", "rate"),
+        ("s", "deviation"),
+        ("p", "step"),
+    }
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_what_a_chapter_calls_a_letter_is_on_the_page_of_notation(chapter):
+    page = readings()
+    assert len(page) > 50
+    said = called(words_only(chapter))
+    assert sorted((name, noun) for name, noun in said if not re.search(rf"\b{noun}s?\b", page.get(name, ""))) == []
 
 
 def test_each_estimator_and_function_with_a_penalty_says_which():
