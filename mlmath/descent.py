@@ -227,10 +227,10 @@ class Newton(Optimizer):
 
 @dataclass
 class Backtracking(Optimizer):
-    """Gradient descent that finds its rate anew at each step: w ← w − tg (Armijo, 1966).
+    """Gradient descent that finds its rate η anew at each step: w ← w − ηg (Armijo, 1966).
 
-    t starts at `rate` and is multiplied by `shrink` until L(w − tg) ≤ L(w) − c t ‖g‖², where c is `sufficient`.
-    A loss that rises along −g, however short the step, ends the search at t ≤ 1e-300, in effect leaving w as it is.
+    η starts at `rate` and is multiplied by `shrink` until L(w − ηg) ≤ L(w) − c η ‖g‖², where c is `sufficient`.
+    A loss that rises along −g, however short the step, ends the search at η ≤ 1e-300, in effect leaving w as it is.
     """
 
     loss: Callable[[np.ndarray], float] = field(repr=False)
@@ -240,11 +240,11 @@ class Backtracking(Optimizer):
     sufficient: float = 1e-4
 
     def _update(self, w, g):
-        t, slope, here = self.rate, float(np.vdot(g, g)), self._loss(w)
+        rate, slope, here = self.rate, float(np.vdot(g, g)), self._loss(w)
         # "not ≤" rather than ">", so that a trial whose loss is NaN is refused as well.
-        while t > 1e-300 and not self._loss(w - t * g) <= here - self.sufficient * t * slope:
-            t *= self.shrink
-        w -= t * g
+        while rate > 1e-300 and not self._loss(w - rate * g) <= here - self.sufficient * rate * slope:
+            rate *= self.shrink
+        w -= rate * g
 
     def _loss(self, w):
         return float(returned("loss", self.loss(w.copy()), ()))

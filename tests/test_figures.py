@@ -1,15 +1,22 @@
 """The colors of the book's pictures: which pairs of them not everybody can tell apart, and what stands in for them."""
 
-import json
+import base64
+import io
 import re
 from itertools import combinations
 from pathlib import Path
+from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from mlmath import explore, figures
 from mlmath.explore.explorer import FRONT
+from tools.executed import Store
 
 BOOK = Path(__file__).parents[1] / "book"
 APART = 20  # CIE 1976 ΔE; what is nearer needs a second difference
@@ -100,15 +107,126 @@ def test_explorers(name):
             assert (min(one, other), max(one, other)) not in near() or dash != other_dash, panel["label"]
 
 
-def test_notebooks():
-    """In a cell's picture, lines with a label of their own differ by more than two colors that are near."""
-    for path in sorted(BOOK.glob("*.ipynb")):
-        for cell in json.loads(path.read_text())["cells"]:
-            lines = [line for line in cell["source"] if cell["cell_type"] == "code" and "label=" in line]
-            drawn = [
-                (int(color[1]), re.findall(r'"[-:.ox^+]+"|ls=[^,)]+|linestyle=[^,)]+', line))
-                for line in lines
-                if (color := re.search(r"color=figures\.COLORS\[(\d)\]", line))
-            ]
-            for (one, style), (other, other_style) in combinations(drawn, 2):
-                assert (min(one, other), max(one, other)) not in near() or style != other_style, (path.name, lines)
+SVG, HREF = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
+# Pictures in which the place says what the color says: in a Toeplitz matrix each diagonal is one number.
+TOLD_BY_PLACE = {"fig-cnn-matrix"}
+
+
+def outline(path: str) -> tuple:
+    """The shape of a marker, whatever its size."""
+    numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", path)]
+    return re.sub(r"[^A-Za-z]", "", path), *(round(number / max(map(abs, numbers)), 1) + 0 for number in numbers)
+
+
+def regions(png: bytes) -> set[str]:
+    """The series colors that fill more than a hundredth of an image."""
+    pixels = 255 * imread(io.BytesIO(png))[..., :3].reshape(-1, 3)
+    rgb = {color: np.array(list(bytes.fromhex(color[1:]))) for color in figures.COLORS}
+    return {color for color in rgb if np.mean(np.all(np.abs(pixels - rgb[color]) < 3, axis=1)) > 0.01}
+
+
+def looks(artist: ElementTree.Element, markers: dict[str, tuple]) -> dict[str, set[tuple]]:
+    """What one thing looks like that was drawn, its dashes and its markers, color by color."""
+    found: dict[str, set[tuple]] = {}
+    for element in artist.iter():
+        style = dict(re.findall(r"([\w-]+): ([^;]+)", element.get("style", "")))
+        fill, stroke = style.get("fill", "none"), style.get("stroke", "none")
+        if element.tag == f"{SVG}text":
+            found.setdefault(fill, set()).add(("text",))
+        elif element.tag == f"{SVG}use":
+            color, kind = (stroke, "hollow") if fill == "none" else (fill, "full")
+            found.setdefault(color, set()).add((kind, *markers[element.get(HREF)[1:]]))
+        elif element.tag == f"{SVG}path" and not element.get("id"):
+            dashes = [float(length) for length in re.findall(r"[\d.]+", style.get("stroke-dasharray", ""))]
+            look = ("area",) if stroke == "none" else ("line", *(round(length / dashes[0], 1) for length in dashes))
+            found.setdefault(fill if stroke == "none" else stroke, set()).add(look)
+    return found
+
+
+def drawn(axes: ElementTree.Element, markers: dict[str, tuple]) -> set[tuple[str, frozenset]]:
+    """What stands in one set of axes: each color, but no gray, with what else tells it from others."""
+    pngs = [base64.b64decode(image.get(HREF).split(",")[1]) for image in axes.iter(f"{SVG}image")]
+    marks = {(color, frozenset({("region",)})) for png in pngs for color in regions(png)}
+    for artist in axes.iter(f"{SVG}g"):
+        if re.search(r"_\d+$", artist.get("id", "")) and not any(
+            inner.get("id") for inner in artist.findall(f".//{SVG}g")
+        ):
+            marks |= {(color, frozenset(look)) for color, look in looks(artist, markers).items()}
+    gray = {figures.INK, "none"}
+    return {mark for mark in marks if mark[0] not in gray and len(set(re.findall("[^#]{2}", mark[0]))) > 1}
+
+
+def alike(svg: str) -> list[tuple[str, str]]:
+    """The pairs of colors in a picture that somebody takes for each other: nothing else differs, neither has a label.
+
+    A label is a text in the color itself, at the curve; a legend shows dashes and markers, and else the color again.
+    """
+    root = ElementTree.fromstring(re.sub("<!DOCTYPE[^>]*>", "", svg))
+    markers = {path.get("id"): outline(path.get("d")) for path in root.iter(f"{SVG}path") if path.get("id")}
+    found = []
+    for axes in root.iter(f"{SVG}g"):
+        if re.fullmatch(r"axes_\d+", axes.get("id", "")):
+            marks = drawn(axes, markers)
+            labeled = {color for color, look in marks if ("text",) in look}
+            for (one, look), (other, other_look) in combinations(sorted(marks, key=str), 2):
+                if one != other and look == other_look and not {one, other} & labeled:
+                    found += [(one, other)] * (min(distance(one, other, vision) for vision in VISION) < APART)
+    return found
+
+
+def test_alike():
+    """What is drawn in a loop is found; dashes, markers and labels at the curves help, and a legend does not."""
+    near = green, red = figures.COLORS[2:4]
+
+    def each(*styles, label=None, **options):
+        return lambda axes: [
+            axes.plot([0, k], style, color=color, label=label, **options)
+            for k, (color, style) in enumerate(zip(near, styles, strict=True))
+        ]
+
+    cases = {
+        "lines": (each("-", "-", label="line"), 1),
+        "dashes": (each("-", "--", label="line"), 0),
+        "points": (each("o", "o"), 1),
+        "markers": (each("^", "v"), 0),
+        "hollow points": (each("o", "o", markerfacecolor="none"), 1),
+        "points on dashes": (each("o-", "o--"), 0),
+        "scatter": (lambda axes: axes.scatter([0, 1], [0, 1], c=near), 1),
+        "bars": (lambda axes: axes.bar([0, 1], [1, 2], color=near), 1),
+        "labels": (lambda axes: [axes.plot([0, 1], color=c) and axes.text(0, 0, "a", color=c) for c in near], 0),
+        "others": (lambda axes: [axes.plot([0, 1], color=figures.COLORS[k]) for k in (0, 1, 2, 6)], 0),
+        "regions": (lambda axes: axes.imshow([[0, 1]], cmap=ListedColormap([green, red]), alpha=0.85), 1),
+        "values": (lambda axes: axes.imshow(np.arange(100.0).reshape(10, 10), cmap="viridis"), 0),
+    }
+    with matplotlib.rc_context(figures.STYLE):
+        for name, (draw, found) in cases.items():
+            figure = Figure()
+            axes = figure.subplots()
+            draw(axes)
+            if axes.get_legend_handles_labels()[1]:
+                axes.legend()
+            assert len(alike(figures.svg(figure))) == found, name
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[tuple[str, str]]:
+    """The pictures of all notebooks as they were drawn, each with the name of its notebook and of the picture."""
+    paths, store = sorted(BOOK.glob("*.ipynb")), Store()
+    store.run(paths)
+    return [
+        (f"{path.stem} {cell.metadata.get('mystnb', {}).get('figure', {}).get('name')}", output.data["image/svg+xml"])
+        for path in paths
+        for cell in store.executed(path).cells
+        for output in cell.get("outputs", [])
+        if "image/svg+xml" in output.get("data", {})
+    ]
+
+
+def test_pictures(pictures):
+    """No two colors that are near stand for two things in one set of axes, if nothing else tells these apart."""
+    assert len(pictures) > 40
+    found = {name: pairs for name, svg in pictures if (pairs := alike(svg))}
+    assert {name for name in found if name.split()[1] in TOLD_BY_PLACE} == {
+        f"convolutional-networks {name}" for name in TOLD_BY_PLACE
+    }
+    assert {name: pairs for name, pairs in found.items() if name.split()[1] not in TOLD_BY_PLACE} == {}
