@@ -210,3 +210,8 @@ def test_a_chapter_links_to_the_refresher_where_it_needs_it(chapter, needed):
         assert f"<sec-{label}>" in text
     for label in re.findall(r"sec-refresher-\w+|sec-proved", text):
         assert f"({label})=" in source("refresher.ipynb")
+
+
+def test_the_sentence_that_the_index_quotes_stands_in_a_chapter():
+    quoted = re.search(r'When a sentence says "([^"]+)"', source("index.ipynb"))[1]
+    assert any(quoted.lower() in source(chapter).lower() for chapter in CHAPTERS)
