@@ -19,7 +19,7 @@ CHAPTERS = [
     )
 ]
 # What a chapter still uses in two ways; its rows of the table say which is meant.
-TWO_MEANINGS = {("Convolutional networks", "v")}
+TWO_MEANINGS = set()
 # Letters that several chapters use, in one sense.
 ONE_SENSE = {"W", "X", "\\kappa", "\\nabla", "b", "e", "w", "x", "y", "z"}
 # Words in bold that stress something and name nothing.
