@@ -1,9 +1,11 @@
 """Exercises that check themselves: what may be typed, what is right, and what is said when it is not."""
 
 import ast
+import functools
 import math
 import re
 import symtable
+from fractions import Fraction
 from pathlib import Path
 
 import nbformat
@@ -324,6 +326,38 @@ def test_an_answer_in_place_is_judged_on_copies(capsys):
     np.testing.assert_array_equal(cases[0][0], 1)
 
 
+class Stubborn:
+    def __array__(self, *dtype, **copy):
+        raise RuntimeError("no numbers from me")
+
+
+def raised(error):
+    raise error
+
+
+def test_what_is_no_answer_is_not_swallowed_and_what_is_printed_or_kept_does_no_harm(capsys):
+    with pytest.raises(KeyboardInterrupt):
+        check(lambda a: raised(KeyboardInterrupt()), lambda a: a, [(1.0,)], hint="h")
+    assert said(capsys, lambda a: print("here") or 2 * a, lambda a: 2 * a, 1.0, 2.0) == (
+        "here\nhere\nRight, in all 2 cases.\n"
+    )
+    calls, buffer = [], np.zeros(2)
+
+    def counting(a):
+        calls.append(a)
+        return len(calls) * a
+
+    def into_the_same_array(a):
+        buffer[:] = a
+        return buffer
+
+    assert said(capsys, counting, lambda a: a, 1.0, 2.0).splitlines()[:2] == [
+        "Not yet: that is another number.",
+        "For (2)",
+    ]
+    assert said(capsys, into_the_same_array, lambda a: a + 0, np.ones(2), np.zeros(2)) == "Right, in all 2 cases.\n"
+
+
 @pytest.mark.parametrize(
     ("yours", "expected", "message"),
     [
@@ -352,6 +386,27 @@ def test_an_answer_in_place_is_judged_on_copies(capsys):
         (lambda a: 1e-9, np.zeros(2), "yours has the shape"),
         (lambda a: np.full(2, 1e-9), np.zeros(2), "2 of 2 entries differ"),
         (lambda a: "b", "a", "that is not the answer"),
+        (lambda a: 2**60, 2**60 + 1, "that is another number"),
+        (lambda a: np.array([-1]), np.array([2**64 - 1], dtype=np.uint64), "1 of 1 entries differ"),
+        (lambda a: 1 + 1j, 1 - 1j, "that is another number"),
+        (lambda a: -math.inf, math.inf, "that is another number"),
+        (lambda a: 1e308, math.inf, "that is another number"),
+        (lambda a: 1.0, math.nan, "that is another number"),
+        (lambda a: True, 1, "yours is True or False"),
+        (lambda a: [2.0], 2.0, "yours has the shape (1,), the answer ()"),
+        (lambda a: np.ones((3, 1)), np.ones((3, 3)), "yours has the shape (3, 1), the answer (3, 3)"),
+        (lambda a: (a for _ in range(2)), np.ones(2), "yours is generator, not numbers"),
+        (lambda a: map(float, [1, 1]), np.ones(2), "yours is map, not numbers"),
+        (lambda a: Stubborn(), 1.0, "yours is Stubborn, not numbers"),
+        (Stubborn, 1.0, "Stubborn takes (), but it is given 1 argument(s)"),
+        (lambda *, a: a, 1.0, "takes (*, a), but it is given 1 argument(s)"),
+        (np.add, 1.0, "add takes (x1, x2, "),
+        (max, 1.0, "max raised TypeError: 'float' object is not iterable"),
+        (functools.partial(lambda b, a: b, 3.0), 1.0, "that is another number"),
+        (lambda a: {"w": 1.0, "b": 2.0, "c": 0.0}, {"w": 1.0, "b": 2.0}, "a dictionary with the keys 'w', 'b'."),
+        (lambda a: raised(ValueError("one\ntwo")), 1.0, "raised ValueError: one two"),
+        (lambda a: raised(ValueError("x" * 5000)), 1.0, "raised ValueError: " + "x" * 200),
+        (lambda a: raised(NotImplementedError()), 1.0, "raised NotImplementedError: no message"),
     ],
 )
 def test_check_says_what_is_wrong_in_one_line(capsys, yours, expected, message):
@@ -374,6 +429,11 @@ def test_check_says_what_is_wrong_in_one_line(capsys, yours, expected, message):
         (np.array([True]), np.array([True])),
         (np.zeros(0), np.zeros(0)),
         ("a", "a"),
+        (Fraction(1, 2), 0.5),
+        (2**70, 2.0**70),
+        ((1 + 1e-12) * (1 + 1j), 1 + 1j),
+        (np.array(2.0), 2.0),
+        (-math.inf, -math.inf),
     ],
 )
 def test_check_takes_what_is_right(capsys, found, expected):
