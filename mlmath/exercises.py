@@ -44,7 +44,8 @@ def ask(
         number = arguments.real("wrong", number)
         if abs(number - answer) <= within:
             raise ValueError(f"wrong must hold wrong answers, but {number:g} is right")
-        listed.append([number, min(_room(number, digits, tolerance), abs(number - answer) / 2), sentence])
+        about = _room(number, max(digits - 1, 1), tolerance)  # whoever is wrong may also be short of a digit
+        listed.append([number, min(about, abs(number - answer) / 2), sentence])
     if tolerance is not None:
         asked = f"within {100 * tolerance:.3g} %"
     else:

@@ -18,6 +18,9 @@ from mlmath.exercises import ask, check
 BOOK = Path(__file__).parents[1] / "book"
 NOTEBOOKS = [path.stem for path in sorted(BOOK.glob("*.ipynb")) if "mlmath.exercises" in path.read_text()]
 
+# What asks for a proof, and has no field.
+PROOFS = {"ex-gd-dependent"}
+
 # What is typed and what it is; None for what cannot be read.
 TYPED = {
     "7/6": 7 / 6,
@@ -295,6 +298,9 @@ def test_a_typical_wrong_answer_hears_its_cause(play):
         "Upside down.",
         "Divide by 2.",
     ]
+    assert verdicts(play, question, "0.67", "0.7") == ["Divide by 2.", "Not yet. h"]
+    close = ask("?", 0.6738, hint="h", digits=4, wrong={0.6723: "Not n.", 0.6730: "Not n − 1."})
+    assert verdicts(play, close, "0.6723", "0.673", "0.6737") == ["Not n.", "Not n − 1.", "Right."]
     with pytest.raises(ValueError, match=r"wrong must hold wrong answers, but 0\.3333 is right"):
         ask("?", 1 / 3, hint="h", wrong={0.3333: "Hm."})
 
@@ -465,6 +471,27 @@ def test_the_next_hint_comes_with_the_next_try(capsys):
     ]
 
 
+def judged(code):
+    """Return how often a cell asks and checks, wherever in it, whether as `ask(…)` or as `exercises.ask(…)`."""
+    calls = [node.func for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    return sum(getattr(call, "id", getattr(call, "attr", "")) in ("ask", "check") for call in calls)
+
+
+@pytest.mark.parametrize("notebook", sorted(path.stem for path in BOOK.glob("*.ipynb")))
+def test_no_exercise_escapes_the_tests(notebook):
+    waiting, cells = [], nbformat.read(BOOK / f"{notebook}.ipynb", 4).cells
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            waiting += set(re.findall(r"\{exercise(?:-start)?\}.*\n:label: (\S+)", cell.source)) - PROOFS
+        elif judged(cell.source):
+            assert notebook in NOTEBOOKS, "it does not import mlmath.exercises"
+            statements = [ast.unparse(statement) for statement in ast.parse(cell.source).body]
+            assert sum(one.startswith(("ask(", "check(")) for one in statements) == judged(cell.source), cell.source
+            waiting = []
+        assert len(waiting) <= 1, f"no field and no check: {waiting}"
+    assert not waiting, f"no field and no check: {waiting}"
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_no_click_shows_an_answer(notebook):
     for cell in nbformat.read(BOOK / f"{notebook}.ipynb", 4).cells:
@@ -525,6 +552,7 @@ def test_every_field_knows_its_answer_and_what_goes_wrong(asked, play):
         assert not isinstance(options["hint"], str), label
         assert len(options["hint"]) >= 2, label
         assert len(options["wrong"]) >= 2, label
+        assert len({*options["wrong"].values()}) == len(options["wrong"]), label
         said = verdicts(play, field, repr(answer), *(repr(float(number)) for number in options["wrong"]), "123.456")
         assert said == ["Right.", *options["wrong"].values(), f"Not yet. {options['hint'][0]}"], label
         digits = options.get("digits", 3)

@@ -119,7 +119,8 @@ loops.question = (program, { answer, within, exact, hints, wrong }) => {
       return `Could not read that: ${error.message}`;
     }
     if (near(yours, answer, within)) return "Right.";
-    const known = wrong.find(([number, room]) => near(yours, number, room));
+    const gap = ([number]) => Math.abs(yours - number);
+    const [known] = wrong.filter(one => gap(one) <= one[1]).sort((a, b) => gap(a) - gap(b));
     if (known) return known[2];
     if (answer !== 0 && near(-yours, answer, within)) return "The size is right. Look at the sign.";
     if (!exact && near(yours, answer, 0.02 * Math.abs(answer)))
