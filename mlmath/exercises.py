@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,8 @@ def ask(
         number = arguments.real("wrong", number)
         if abs(number - answer) <= within:
             raise ValueError(f"wrong must hold wrong answers, but {number:g} is right")
-        listed.append([number, min(_room(number, digits, tolerance), abs(number - answer) / 2), sentence])
+        about = _room(number, max(digits - 1, 1), tolerance)  # whoever is wrong may also be short of a digit
+        listed.append([number, min(about, abs(number - answer) / 2), sentence])
     if tolerance is not None:
         asked = f"within {100 * tolerance:.3g} %"
     else:
@@ -127,16 +128,18 @@ def _room(number: float, digits: int, tolerance: float | None) -> float:
 def _called(function: Callable, case: tuple) -> tuple[str, Any]:
     """Return what hinders the function from giving an answer, if anything, and its answer."""
     try:
-        inspect.signature(function).bind(*case)
+        takes = inspect.signature(function)
+    except (TypeError, ValueError):  # a function written in C that does not say what it takes
+        takes = inspect.signature(lambda *anything: None)
+    try:
+        takes.bind(*case)
     except TypeError:
-        names = ", ".join(inspect.signature(function).parameters)
-        return f"{_name(function)} takes ({names}), but it is given {len(case)} argument(s).", None
-    except ValueError:  # a function written in C that does not say what it takes
-        pass
+        return f"{_name(function)} takes {takes}, but it is given {len(case)} argument(s).", None
     try:
         return "", function(*deepcopy(case))
     except Exception as error:  # whatever the reader's function does
-        return f"{_name(function)} raised {type(error).__name__}: {error}", None
+        said = " ".join(str(error).split()) or "no message"
+        return f"{_name(function)} raised {type(error).__name__}: {said:.200}", None
 
 
 def _cause(yours: Callable, cases: list[tuple], wrong: Mapping[str, Callable], *how: Any) -> str | None:
@@ -158,12 +161,16 @@ def _difference(found: Any, expected: Any, tolerance: float, entrywise: bool) ->
         found, expected = np.asarray(found), np.asarray(expected)
     except ValueError:
         return "your rows differ in length."
+    except Exception:  # whatever the reader's object does
+        return f"yours is {type(found).__name__}, not numbers."
+    if found.dtype == object and expected.dtype != object and all(isinstance(entry, Real) for entry in found.flat):
+        found = found.astype(float)  # fractions, and integers of more than 64 bits
     kinds = {"b": "True or False", "c": "complex", "U": "text", "S": "text", "O": f"{_kind(found)}, not numbers"}
     if found.dtype.kind != expected.dtype.kind and found.dtype.kind in kinds:
         return f"yours is {kinds[found.dtype.kind]}."
     if found.shape != expected.shape:
         return f"yours has the shape {found.shape}, the answer {expected.shape}."
-    if expected.dtype.kind not in "iuf" or found.dtype.kind not in "iuf":
+    if expected.dtype.kind not in "iufc" or found.dtype.kind not in "iufc":
         return "" if np.array_equal(found, expected) else "that is not the answer."
     return _numbers_differ(found, expected, tolerance, entrywise)
 
@@ -192,10 +199,12 @@ def _numbers_differ(found: np.ndarray, expected: np.ndarray, tolerance: float, e
         return "yours contains NaN, which is no number."
     whole, same = expected.dtype.kind in "iu", (found == expected) | (np.isnan(found) & np.isnan(expected))
     with np.errstate(all="ignore"):
-        gap = np.abs(found.astype(float) - expected)
-        size = np.abs(np.where(np.isfinite(expected), expected, 0).astype(float))
-        if whole:
-            room = np.zeros(size.shape) if found.dtype.kind in "iu" else np.minimum(ROUNDING * size, 0.25)
+        gap = np.abs(found.astype(np.result_type(found, float)) - expected)
+        size = np.abs(np.where(np.isfinite(expected), expected, 0)).astype(float)
+        if whole and found.dtype.kind in "iu":
+            room = np.full(size.shape, -1.0)  # only what is the same: floats lose the last digits of large numbers
+        elif whole:
+            room = np.minimum(ROUNDING * size, 0.25)
         else:
             # Where the whole answer is zero nothing says what is small: rounding errors of ordinary numbers are.
             room = tolerance * size if entrywise else np.full(size.shape, tolerance * size.max(initial=0) or 1e-12)

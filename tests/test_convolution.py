@@ -203,6 +203,20 @@ def test_the_slopes_of_the_pixels_are_the_correlation_that_the_chapter_says_in_w
     np.testing.assert_allclose(pullback(dy)[0].ravel(), expected.ravel(), atol=1e-13)
 
 
+@pytest.mark.parametrize("h", range(5, 10))
+@pytest.mark.parametrize(("stride", "padding", "dilation"), [(2, 1, 1), (3, 0, 2), (1, 2, 1), (3, 2, 1)])
+def test_the_slopes_of_the_weights_are_the_first_places_of_a_valid_correlation(h, stride, padding, dilation):
+    """Stride and dilation change places; of the pixels that the stride leaves over, every d-th makes one place more."""
+    layer = Conv1D(1, 1, 3, stride=stride, padding=padding, dilation=dilation, rng=generator())
+    x = generator(1).normal(size=(1, h, 1))
+    y, pullback = layer.forward(x)
+    dy = generator(2).normal(size=y.shape)
+    slopes = dy.reshape(1, -1, 1, 1)
+    found = correlate(x[:, None], slopes, stride=(1, dilation), padding=(0, padding), dilation=(1, stride)).ravel()
+    assert len(found) == 3 + (h + 2 * padding - 2 * dilation - 1) % stride // dilation
+    np.testing.assert_allclose(pullback(dy)[1]["W"].ravel(), found[:3], atol=1e-13)
+
+
 def test_after_batch_normalization_the_slopes_along_the_weights_shrink_as_the_weights_grow():
     x, slopes = generator(1).normal(size=(9, 4, 4, 2)), {}
     for factor in (1, 4):

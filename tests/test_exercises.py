@@ -1,9 +1,11 @@
 """Exercises that check themselves: what may be typed, what is right, and what is said when it is not."""
 
 import ast
+import functools
 import math
 import re
 import symtable
+from fractions import Fraction
 from pathlib import Path
 
 import nbformat
@@ -15,6 +17,9 @@ from mlmath.exercises import ask, check
 
 BOOK = Path(__file__).parents[1] / "book"
 NOTEBOOKS = [path.stem for path in sorted(BOOK.glob("*.ipynb")) if "mlmath.exercises" in path.read_text()]
+
+# What asks for a proof, and has no field.
+PROOFS = {"ex-gd-dependent"}
 
 # What is typed and what it is; None for what cannot be read.
 TYPED = {
@@ -66,6 +71,39 @@ TYPED = {
     "-(1/2 - 1)": 0.5,
     "(" * 99 + "7" + ")" * 99: 7,
     "0.1 + 0.2": 0.1 + 0.2,
+    "７／６": 7 / 6,
+    "－１，５": -1.5,
+    "½": 0.5,
+    "√2": math.sqrt(2),
+    "1/√2": 1 / math.sqrt(2),
+    "√½": math.sqrt(0.5),
+    "√(2)/2": math.sqrt(2) / 2,
+    "-√ 4 + 1": -1,
+    "2^√4": 4,
+    "√√16": 2,
+    "10²": 100,
+    "-2²": -4,
+    "2⁻¹⁰": 2**-10,
+    "1.5×10⁻³": 1.5e-3,
+    "1,5 · 10^−3": 1.5e-3,
+    "10**3": 1000,
+    "1'000": 1000,
+    "1’234’567": 1234567,
+    "1_000": 1000,
+    "7∕6": 7 / 6,
+    "7⁄6": 7 / 6,
+    "2∗3": 6,
+    "‑3": -3,
+    "\u200b3\u2060": 3,
+    "LN(E)": 1,
+    "Sqrt(4)": 2,
+    "Pi": math.pi,
+    "1 - sinh(1)": 1 - math.sinh(1),
+    "1/(2 %)": 50,
+    "(1/2) %": 0.005,
+    "0,5 %": 0.005,
+    "-0": 0,
+    "1e-400": 0,
     "0^0": 1,
     "": None,
     "   ": None,
@@ -108,6 +146,66 @@ TYPED = {
     "`1`": None,
     "<img src=x onerror=alert(1)>": None,
     "1;2": None,
+    "1.024,5": None,
+    "1.024.567": None,
+    "1,024 000": None,
+    "10 00": None,
+    "0 000": None,
+    "1  000": None,
+    "1'00": None,
+    "1_0": None,
+    "1 1/2": None,
+    "1½": None,
+    "2²%": None,
+    "²": None,
+    "2π": None,
+    "2√3": None,
+    "√": None,
+    "√-1": None,
+    "√(-1)": None,
+    "√1/2": None,
+    "√4^2": None,
+    "√4²": None,
+    "√4 %": None,
+    "1/2 %": None,
+    "2^10 %": None,
+    "5%%": None,
+    "%5": None,
+    "0/0": None,
+    "1e308*10/10": None,
+    "9^9^9^9": None,
+    "2:3": None,
+    "2x3": None,
+    "2—3": None,
+    "3 mm": None,
+    "3mm": None,
+    "3€": None,
+    "x = 3": None,
+    "=3": None,
+    "≈3": None,
+    "〜3": None,
+    "|−3|": None,
+    "3!": None,
+    "[1+2]/3": None,
+    "sqrt 2": None,
+    "sqrt2": None,
+    "log10(100)": None,
+    "log₂(8)": None,
+    "5₁": None,
+    "\\frac{7}{6}": None,
+    "np.sqrt(2)": None,
+    "-Infinity": None,
+    "1n": None,
+    "0b1": None,
+    "1e5e5": None,
+    "1e1.5": None,
+    "1,2,3": None,
+    "3?": None,
+    "0.333…": None,
+    "\0": None,
+    "hasOwnProperty": None,
+    "1)+(2": None,
+    "x" * 100_000: None,
     "0x10": None,
     "١٢": None,
     "😀": None,
@@ -131,15 +229,19 @@ def test_what_is_typed_is_read_as_python_reads_it(play):
     for text, said in zip(unreadable, verdicts(play, ask("?", 1, hint="h"), *unreadable), strict=True):
         assert said.startswith("Could not read that: "), text
         assert said.endswith("."), said
-    assert len(TYPED) >= 60
+    assert len(TYPED) >= 180
 
 
 def test_a_field_is_judged_when_the_reader_is_done(opened):
     page = opened(ask("slope", 7 / 6, hint=("First.", "Second.")))
     field, verdict = page.get_by_label("slope (3 digits)"), page.locator("output")
+    field.press("Tab")
+    assert verdict.text_content() == ""
+    field.press("Enter")
+    page.wait_for_function("document.querySelector('output').value === 'Could not read that: the field is empty.'")
     field.press_sequentially("7")
     page.evaluate("new Promise(requestAnimationFrame)")
-    assert verdict.text_content() == ""
+    assert verdict.text_content() == "Could not read that: the field is empty."
     field.press_sequentially("/6")
     field.press("Enter")
     page.wait_for_function("document.querySelector('output').value === 'Right.'")
@@ -196,6 +298,9 @@ def test_a_typical_wrong_answer_hears_its_cause(play):
         "Upside down.",
         "Divide by 2.",
     ]
+    assert verdicts(play, question, "0.67", "0.7") == ["Divide by 2.", "Not yet. h"]
+    close = ask("?", 0.6738, hint="h", digits=4, wrong={0.6723: "Not n.", 0.6730: "Not n − 1."})
+    assert verdicts(play, close, "0.6723", "0.673", "0.6737") == ["Not n.", "Not n − 1.", "Right."]
     with pytest.raises(ValueError, match=r"wrong must hold wrong answers, but 0\.3333 is right"):
         ask("?", 1 / 3, hint="h", wrong={0.3333: "Hm."})
 
@@ -227,6 +332,38 @@ def test_an_answer_in_place_is_judged_on_copies(capsys):
     np.testing.assert_array_equal(cases[0][0], 1)
 
 
+class Stubborn:
+    def __array__(self, *dtype, **copy):
+        raise RuntimeError("no numbers from me")
+
+
+def raised(error):
+    raise error
+
+
+def test_what_is_no_answer_is_not_swallowed_and_what_is_printed_or_kept_does_no_harm(capsys):
+    with pytest.raises(KeyboardInterrupt):
+        check(lambda a: raised(KeyboardInterrupt()), lambda a: a, [(1.0,)], hint="h")
+    assert said(capsys, lambda a: print("here") or 2 * a, lambda a: 2 * a, 1.0, 2.0) == (
+        "here\nhere\nRight, in all 2 cases.\n"
+    )
+    calls, buffer = [], np.zeros(2)
+
+    def counting(a):
+        calls.append(a)
+        return len(calls) * a
+
+    def into_the_same_array(a):
+        buffer[:] = a
+        return buffer
+
+    assert said(capsys, counting, lambda a: a, 1.0, 2.0).splitlines()[:2] == [
+        "Not yet: that is another number.",
+        "For (2)",
+    ]
+    assert said(capsys, into_the_same_array, lambda a: a + 0, np.ones(2), np.zeros(2)) == "Right, in all 2 cases.\n"
+
+
 @pytest.mark.parametrize(
     ("yours", "expected", "message"),
     [
@@ -255,6 +392,27 @@ def test_an_answer_in_place_is_judged_on_copies(capsys):
         (lambda a: 1e-9, np.zeros(2), "yours has the shape"),
         (lambda a: np.full(2, 1e-9), np.zeros(2), "2 of 2 entries differ"),
         (lambda a: "b", "a", "that is not the answer"),
+        (lambda a: 2**60, 2**60 + 1, "that is another number"),
+        (lambda a: np.array([-1]), np.array([2**64 - 1], dtype=np.uint64), "1 of 1 entries differ"),
+        (lambda a: 1 + 1j, 1 - 1j, "that is another number"),
+        (lambda a: -math.inf, math.inf, "that is another number"),
+        (lambda a: 1e308, math.inf, "that is another number"),
+        (lambda a: 1.0, math.nan, "that is another number"),
+        (lambda a: True, 1, "yours is True or False"),
+        (lambda a: [2.0], 2.0, "yours has the shape (1,), the answer ()"),
+        (lambda a: np.ones((3, 1)), np.ones((3, 3)), "yours has the shape (3, 1), the answer (3, 3)"),
+        (lambda a: (a for _ in range(2)), np.ones(2), "yours is generator, not numbers"),
+        (lambda a: map(float, [1, 1]), np.ones(2), "yours is map, not numbers"),
+        (lambda a: Stubborn(), 1.0, "yours is Stubborn, not numbers"),
+        (Stubborn, 1.0, "Stubborn takes (), but it is given 1 argument(s)"),
+        (lambda *, a: a, 1.0, "takes (*, a), but it is given 1 argument(s)"),
+        (np.add, 1.0, "add takes (x1, x2, "),
+        (max, 1.0, "max raised TypeError: 'float' object is not iterable"),
+        (functools.partial(lambda b, a: b, 3.0), 1.0, "that is another number"),
+        (lambda a: {"w": 1.0, "b": 2.0, "c": 0.0}, {"w": 1.0, "b": 2.0}, "a dictionary with the keys 'w', 'b'."),
+        (lambda a: raised(ValueError("one\ntwo")), 1.0, "raised ValueError: one two"),
+        (lambda a: raised(ValueError("x" * 5000)), 1.0, "raised ValueError: " + "x" * 200),
+        (lambda a: raised(NotImplementedError()), 1.0, "raised NotImplementedError: no message"),
     ],
 )
 def test_check_says_what_is_wrong_in_one_line(capsys, yours, expected, message):
@@ -277,6 +435,11 @@ def test_check_says_what_is_wrong_in_one_line(capsys, yours, expected, message):
         (np.array([True]), np.array([True])),
         (np.zeros(0), np.zeros(0)),
         ("a", "a"),
+        (Fraction(1, 2), 0.5),
+        (2**70, 2.0**70),
+        ((1 + 1e-12) * (1 + 1j), 1 + 1j),
+        (np.array(2.0), 2.0),
+        (-math.inf, -math.inf),
     ],
 )
 def test_check_takes_what_is_right(capsys, found, expected):
@@ -306,6 +469,27 @@ def test_the_next_hint_comes_with_the_next_try(capsys):
     assert [last(answer) for answer in (None, 1.0, 3.0, 4.0, 5.0)] == [
         f"Hint: {hint}" for hint in ("one", "one", "two", "three", "three")
     ]
+
+
+def judged(code):
+    """Return how often a cell asks and checks, wherever in it, whether as `ask(…)` or as `exercises.ask(…)`."""
+    calls = [node.func for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    return sum(getattr(call, "id", getattr(call, "attr", "")) in ("ask", "check") for call in calls)
+
+
+@pytest.mark.parametrize("notebook", sorted(path.stem for path in BOOK.glob("*.ipynb")))
+def test_no_exercise_escapes_the_tests(notebook):
+    waiting, cells = [], nbformat.read(BOOK / f"{notebook}.ipynb", 4).cells
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            waiting += set(re.findall(r"\{exercise(?:-start)?\}.*\n:label: (\S+)", cell.source)) - PROOFS
+        elif judged(cell.source):
+            assert notebook in NOTEBOOKS, "it does not import mlmath.exercises"
+            statements = [ast.unparse(statement) for statement in ast.parse(cell.source).body]
+            assert sum(one.startswith(("ask(", "check(")) for one in statements) == judged(cell.source), cell.source
+            waiting = []
+        assert len(waiting) <= 1, f"no field and no check: {waiting}"
+    assert not waiting, f"no field and no check: {waiting}"
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
@@ -368,6 +552,7 @@ def test_every_field_knows_its_answer_and_what_goes_wrong(asked, play):
         assert not isinstance(options["hint"], str), label
         assert len(options["hint"]) >= 2, label
         assert len(options["wrong"]) >= 2, label
+        assert len({*options["wrong"].values()}) == len(options["wrong"]), label
         said = verdicts(play, field, repr(answer), *(repr(float(number)) for number in options["wrong"]), "123.456")
         assert said == ["Right.", *options["wrong"].values(), f"Not yet. {options['hint'][0]}"], label
         digits = options.get("digits", 3)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from mlmath import logistic
+from mlmath import explore, logistic
 from mlmath.convolution import AvgPool2D, Conv2D, Flatten, MaxPool2D
 from mlmath.network import (
     BatchNorm,
@@ -498,6 +498,39 @@ def test_one_layer_needs_as_many_units_as_a_sawtooth_has_pieces(k):
     kinks = np.arange(2**k) / 2**k
     assert error(kinks, [1] * 2**k) < 1e-12
     assert min(error(kinks[1:], directions) for directions in product([1, -1], repeat=2**k - 1)) > 0.05
+
+
+@pytest.mark.parametrize(("depth", "share"), [(16, 0.88), (20, 0.91)])
+def test_most_narrow_deep_networks_stay_below_the_mean_square_of_theory(depth, share):
+    """The explorer `depth` shows one draw; most lie below the dashed line, though their mean square is on it."""
+    rng = np.random.default_rng(0)
+    a = start = rng.normal(size=(4000, 8, 12))
+    for _ in range(depth):
+        a = np.maximum(a @ rng.normal(scale=np.sqrt(2 / 12), size=(len(a), 12, 12)), 0)
+    q = (a**2).mean(axis=(1, 2)) / (start**2).mean(axis=(1, 2))
+    assert np.mean(q < 1) == pytest.approx(share, abs=0.03)
+
+
+def test_the_depth_explorer_shows_what_the_text_says_it_does():
+    known = explore.depth("ReLU").spec["data"]
+    draws = np.reshape(known["draws"], (-1, 12, 12))
+    inputs, errors = (np.reshape(known[name], (8, 12)) for name in ("inputs", "errors"))
+
+    def factors(variance, depth):
+        weights = np.sqrt(variance / 12) * draws[: depth + 1]
+        a, on = inputs, []
+        for W in weights[:-1]:
+            a = np.maximum(a @ W, 0)
+            on.append(a > 0)
+        delta = errors
+        for W, alive in zip(weights[:0:-1], on[::-1], strict=True):
+            delta = (delta @ W.T) * alive
+        ends = ((a, inputs), (delta, errors))
+        return [np.sqrt(np.sum(last**2) / np.sum(first**2)) for last, first in ends]
+
+    assert np.array(factors(1, 16)) ** (1 / 16) == pytest.approx([0.66, 0.69], abs=0.01), "about two thirds"
+    assert np.array(factors(2, 16)) ** (1 / 16) == pytest.approx([0.93, 0.97], abs=0.01), "a slow decline"
+    assert 2.0**-10 / factors(1, 20)[0] == pytest.approx(7, abs=0.2), "the last dot, at a seventh of the line"
 
 
 @pytest.mark.parametrize(("f", "curvature"), [(np.sin, 1.0), (lambda x: x**3, 18.0), (np.square, 2.0)])

@@ -19,7 +19,7 @@ CHAPTERS = [
     )
 ]
 # What a chapter still uses in two ways; its rows of the table say which is meant.
-TWO_MEANINGS = {("Convolutional networks", "v")}
+TWO_MEANINGS = set()
 # Letters that several chapters use, in one sense.
 ONE_SENSE = {"W", "X", "Z", "\\kappa", "\\nabla", "b", "e", "w", "x", "y", "z"}
 # Nouns that say what a letter is: who writes "the angle $v$" gives the letter $v$ this reading.
@@ -163,7 +163,8 @@ def called(text):
     text = " ".join(re.sub(r"\$\$.*?\$\$", "", text, flags=re.DOTALL).replace("*", "").split())
     nouns = "|".join(NOUNS)
     before = re.findall(rf"\b({nouns})s? \$([^$]+)\$", text)
-    after = re.findall(rf"(?<!to )(?<!by )\$([^$]+)\$ (?:is|be) (?:the|an?|its|some) (?:[a-z]+ )?({nouns})\b", text)
+    subject = r"(?<!along )(?<!by )(?<!of )(?<!to )\$([^$]+)\$"
+    after = re.findall(rf"{subject} (?:is|be) (?:the|an?|its|some) (?:[a-z]+ )?({nouns})\b", text)
     pairs = [(symbol, noun) for noun, symbol in before] + after
     return {(name, noun) for symbol, noun in pairs if (name := letter(symbol)) and name not in COUNTING}
 
@@ -265,3 +266,8 @@ def test_a_chapter_links_to_the_refresher_where_it_needs_it(chapter, needed):
         assert f"<sec-{label}>" in text
     for label in re.findall(r"sec-refresher-\w+|sec-proved", text):
         assert f"({label})=" in source("refresher.ipynb")
+
+
+def test_the_sentence_that_the_index_quotes_stands_in_a_chapter():
+    quoted = re.search(r'When a sentence says "([^"]+)"', source("index.ipynb"))[1]
+    assert any(quoted.lower() in source(chapter).lower() for chapter in CHAPTERS)

@@ -600,3 +600,15 @@ def test_the_polynomials_err_as_the_text_says():
     assert calm[1] < min(test) + 1
     assert calm[2] < 200
     assert np.allclose(errors(1, 1e-8, first=1)[:2], [61, 70], atol=0.6)
+
+
+def test_the_residuals_spread_and_bend_as_the_text_says():
+    patients = data.diabetes()
+    X, y = with_intercept(patients.X), patients.y
+    y_hat = X @ least_squares(X, y)
+    fifths = np.array_split((y - y_hat)[np.argsort(y_hat)], 5)
+    spreads, means = [round(float(r.std())) for r in fifths], [round(float(r.mean())) for r in fifths]
+    low, high = min(spreads[1:]), max(spreads)
+    assert f"it is {spreads[0]} in the lowest fifth of the predictions and between {low} and {high} in" in said()
+    between = round(-float(np.concatenate(fifths[1:4]).mean()))
+    assert f"{means[0]} and {means[4]} above zero on average, and in between {between} below." in said()

@@ -186,9 +186,9 @@ const kinds = {                   // control kind -> its node, and how it shows 
     const input = html("input", { type: "text", autocomplete: "off", spellcheck: false, enterKeyHint: "done", name });
     input.setAttribute("autocapitalize", "off");
     let shown = null;
-    const done = () => { if (input.value !== (shown ?? "")) explorer.change({ [name]: input.value }); };
+    const done = () => { if (input.value !== shown) explorer.change({ [name]: input.value }); };
     input.addEventListener("change", done);
-    input.addEventListener("keydown", event => { if (event.key === "Enter") done(); });  // JupyterLab lets no change follow
+    input.addEventListener("keydown", event => { if (event.key === "Enter" && !event.isComposing) done(); });  // JupyterLab lets no change follow
     const update = value => { if (value !== shown) input.value = (shown = value) ?? ""; };
     return { node: html("label", { className: "number" }, html("span", {}, label), input), update };
   },
